@@ -188,6 +188,8 @@ def build_book(fresh: bool) -> None:
     """Build the site with every warning an error. A fresh build reads every page again."""
     must(PYTHON, ROOT / "book" / "vendor.py")
     options = ["--all"] if fresh else []
+    if fresh:  # Sphinx keeps a page of source code whose file looks older than the page, --all or not
+        shutil.rmtree(HTML / "_modules", ignore_errors=True)
     jupyter_book = BIN / ("jupyter-book.exe" if os.name == "nt" else "jupyter-book")
     must(jupyter_book, "build", ".", "-W", "-n", "--keep-going", *options)
 
@@ -231,6 +233,26 @@ def lab(arguments: argparse.Namespace) -> None:
     setup()
     data()
     call(PYTHON, "-m", "jupyter", "lab", "chapters")
+
+
+def need_book() -> None:
+    if not (HTML / "index.html").is_file():
+        raise TaskError("There is no book yet: python tasks.py book")
+
+
+def shots(arguments: argparse.Namespace) -> None:
+    """pictures of the built book at 390, 820 and 1440 px, light and dark: tasks.py shots [PAGE …]"""
+    setup()
+    need_book()
+    must(PYTHON, ROOT / "book" / "shots.py", *arguments.pages)
+
+
+def linkcheck(arguments: argparse.Namespace) -> None:
+    """check the links within the built book; with --online also those to other sites"""
+    setup()
+    need_book()
+    chosen = [f"--{name}" for name in ("list", "online") if getattr(arguments, name)]
+    must(PYTHON, ROOT / "book" / "links.py", *chosen, remedy="Each dead link is named above with its page.")
 
 
 # --- lint and tests -------------------------------------------------------------------------------------------
@@ -381,12 +403,25 @@ def minutes_to_read(notebook: dict) -> int:
     return max(1, math.ceil(words / WORDS_PER_MINUTE))
 
 
-def normalise(notebook: dict, seconds: float) -> None:
-    """Take out what differs between two machines that ran the same notebook, and note the minutes it takes."""
+def facts_of_run(path: Path) -> dict:
+    """Versions, backend and data hashes: what the environment that ran a notebook says of itself."""
+    command = [str(PYTHON), str(ROOT / "book" / "run_facts.py"), str(path)]
+    answer = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    if answer.returncode:
+        raise TaskError(f"What {path.name} was run with could not be told:\n{answer.stderr.strip()}")
+    return json.loads(answer.stdout.splitlines()[-1])
+
+
+def normalise(notebook: dict, seconds: float, facts: dict) -> None:
+    """Take out of the cells what differs between two machines; note in the metadata when and with what it ran.
+
+    facts: what `facts_of_run` found.
+    """
     notebook["metadata"]["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook["metadata"]["language_info"] = {"name": "python"}
     chapter = notebook["metadata"].setdefault("recbook", {})
     chapter["minutes"] = {"read": minutes_to_read(notebook), "run": round(max(0.1, seconds / 60), 1)}
+    chapter["run"] = {"date": time.strftime("%Y-%m-%d"), "seconds": math.ceil(seconds), **facts}
     for cell in notebook["cells"]:
         for key in ("execution", "ExecuteTime", "collapsed", "scrolled", "trusted"):
             cell["metadata"].pop(key, None)
@@ -414,6 +449,7 @@ def run(arguments: argparse.Namespace) -> None:
         path = Path(name).resolve()
         if path.suffix != ".ipynb" or not path.is_file():
             raise TaskError(f"{name} is not a notebook; name a file such as chapters/neighbors.ipynb")
+        facts = facts_of_run(path)
         heading(f"running {name}")
         started = time.monotonic()
         must(
@@ -424,7 +460,7 @@ def run(arguments: argparse.Namespace) -> None:
         )  # fmt: skip
         seconds = time.monotonic() - started
         notebook = json.loads(path.read_text(encoding="utf-8"))
-        normalise(notebook, seconds)
+        normalise(notebook, seconds, facts)
         text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
         unfinished = path.with_name(path.name + ".part")
         unfinished.write_bytes(text.encode("utf-8"))
@@ -494,6 +530,8 @@ COMMANDS = {
     "book": book,
     "serve": serve,
     "lab": lab,
+    "shots": shots,
+    "linkcheck": linkcheck,
     "test": test,
     "test-fast": test_fast,
     "bench": bench,
@@ -512,6 +550,13 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     made = {name: commands.add_parser(name, help=command.__doc__) for name, command in COMMANDS.items()}
     made["book"].add_argument("--all", action="store_true", help="read every page again")
+    made["shots"].add_argument(
+        "pages", nargs="*", metavar="PAGE", help="as in _toc.yml (default: every page)"
+    )
+    made["linkcheck"].add_argument("--list", action="store_true", help="list the links to other sites")
+    made["linkcheck"].add_argument(
+        "--online", action="store_true", help="ask other sites whether they are there (needs a network)"
+    )
     made["serve"].add_argument("--port", type=int, default=8000)
     made["clean"].add_argument("--all", action="store_true", help="remove .venv too")
     made["run"].add_argument("notebooks", nargs="+", metavar="NOTEBOOK")

@@ -33,6 +33,16 @@ STAND_STILL = """
     window.scrollTo(0, 0);
 """
 
+TILE, OVERLAP = 4000, 120  # CSS pixels: the height of one picture of a long page, and what neighbours share
+
+
+def tile_tops(height: int) -> list[int]:
+    """Return where the pictures of a page of this height begin; the last ends where the page does."""
+    tops = [0]
+    while tops[-1] + TILE < height:
+        tops.append(min(tops[-1] + TILE - OVERLAP, height - TILE))
+    return tops
+
 
 def find_programs() -> tuple[str | None, str | None]:
     """Return the paths of the browser and of its driver, None for one that is not there."""
@@ -87,6 +97,7 @@ def open_browser() -> Iterator[Browser]:
         driver = webdriver.Chrome(options=options, service=Service(driver_path))
         try:
             driver.set_page_load_timeout(60)
+            driver.set_script_timeout(120)
             yield Browser(driver)
         finally:
             driver.quit()
@@ -100,10 +111,7 @@ class Browser:
 
     def look(self, width: int = 1440, height: int = 900, dark: bool = False) -> None:
         """Set the size of the window in CSS pixels, and what the reader's system says about dark and light."""
-        self.driver.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
-        )
+        self.resize(width, height)
         self.driver.execute_cdp_cmd(
             "Emulation.setEmulatedMedia",
             {
@@ -112,6 +120,12 @@ class Browser:
                     {"name": "prefers-reduced-motion", "value": "reduce"},
                 ]
             },
+        )
+
+    def resize(self, width: int, height: int) -> None:
+        self.driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
         )
 
     def open(self, address: str) -> None:
@@ -131,6 +145,10 @@ class Browser:
     def run(self, script: str, *arguments):
         return self.driver.execute_script(script, *arguments)
 
+    def run_async(self, script: str, *arguments):
+        """Run a script that ends by calling its last argument, and return what it is called with."""
+        return self.driver.execute_async_script(script, *arguments)
+
     def requests(self) -> list[str]:
         """Return the addresses asked for since the last call (data: and blob: left out)."""
         found = []
@@ -148,19 +166,30 @@ class Browser:
             if entry["level"] in ("SEVERE", "WARNING")
         ]
 
-    def screenshot(self, path: Path, max_height: int = 12000) -> None:
-        """Save the whole page as a PNG; what moves is stopped first."""
+    def press(self, *keys: str) -> None:
+        """Press keys one after the other, as a reader's keyboard would."""
+        from selenium.webdriver import ActionChains
+
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def screenshots(self, folder: Path, stem: str) -> list[Path]:
+        """Save the whole page as stem-1.png, stem-2.png …, from top to bottom; what moves is stopped first.
+
+        Pictures overlap a little, because the bar at the top covers the first lines of each but the first. Older
+        pictures of this stem are removed.
+        """
+        for old in folder.glob(f"{stem}-*.png"):
+            old.unlink()
         self.run(STAND_STILL)
         width, height = self.run("return [innerWidth, document.documentElement.scrollHeight]")
-        self.driver.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {
-                "width": width,
-                "height": min(height, max_height),
-                "deviceScaleFactor": 1,
-                "mobile": width < 600,
-            },
-        )
-        time.sleep(0.2)  # one layout at the new height
-        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
-        path.write_bytes(base64.b64decode(shot["data"]))
+        self.resize(width, min(height, TILE))
+        paths = []
+        for number, top in enumerate(
+            tile_tops(self.run("return document.documentElement.scrollHeight")), start=1
+        ):
+            self.run("window.scrollTo(0, arguments[0])", top)
+            time.sleep(0.2)  # one layout at the new place
+            shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
+            paths.append(folder / f"{stem}-{number}.png")
+            paths[-1].write_bytes(base64.b64decode(shot["data"]))
+        return paths

@@ -1,8 +1,9 @@
 """Take pictures of the built book's pages, light and dark, wide and narrow.
 
-    python book/shots.py [--out _build/shots] [--widths 390 1440] [page ...]
+    python book/shots.py [page ...] [--out _build/shots] [--widths 390 820 1440]
 
-A page is named as in _toc.yml (chapters/neighbors); without names, all pages of the book are taken.
+A page is named as in _toc.yml (chapters/neighbors); without names, all pages of the book are taken. A long page
+becomes several pictures: chapters-neighbors-1440-light-1.png, -2.png and so on.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("pages", nargs="*", help="pages, as in _toc.yml (default: all)")
     parser.add_argument("--html", type=Path, default=ROOT / "_build" / "html")
     parser.add_argument("--out", type=Path, default=ROOT / "_build" / "shots")
-    parser.add_argument("--widths", type=int, nargs="+", default=[390, 1440])
+    parser.add_argument("--widths", type=int, nargs="+", default=[390, 820, 1440])
     options = parser.parse_args(arguments)
     why = browser.missing()
     if why is None and not (options.html / "index.html").is_file():
@@ -40,16 +41,20 @@ def main(arguments: list[str] | None = None) -> int:
     if why:
         print(f"no pictures: {why}", file=sys.stderr)
         return 1
+    pages = [page.removesuffix(".html") for page in options.pages] or toc_pages(ROOT / "_toc.yml")
+    unknown = [page for page in pages if not (options.html / f"{page}.html").is_file()]
+    if unknown:
+        print(f"no such page in {options.html}: {', '.join(unknown)}", file=sys.stderr)
+        return 1
     options.out.mkdir(parents=True, exist_ok=True)
     with browser.serve(options.html) as address, browser.open_browser() as window:
-        for page in options.pages or toc_pages(ROOT / "_toc.yml"):
+        for page in pages:
             for width in options.widths:
                 for theme in ("light", "dark"):
                     window.look(width, 900, dark=theme == "dark")
                     window.open(f"{address}/{page}.html")
-                    path = options.out / f"{page.replace('/', '-')}-{width}-{theme}.png"
-                    window.screenshot(path)
-                    print(path)
+                    for path in window.screenshots(options.out, f"{page.replace('/', '-')}-{width}-{theme}"):
+                        print(path, flush=True)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -50,3 +51,41 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if reason:
             for item in marked:
                 item.add_marker(pytest.mark.skip(reason=f"{marker}: {reason}"))
+
+
+# --- the built book in a browser --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[str]:
+    """The address of the built book; built first where it is missing or stale."""
+    from book import browser
+    from tests import built_book
+
+    built_book.build()
+    with browser.serve(built_book.HTML) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator:
+    """One browser for all tests of a worker."""
+    from book import browser
+
+    with browser.open_browser() as window:
+        yield window
+
+
+def refresh(window, site: str) -> None:
+    """Make the browser wide and light, with empty logs and no choice stored."""
+    window.look()
+    window.driver.get(f"{site}/_static/recbook.css")  # same origin, no script
+    window.run("localStorage.clear()")
+    window.requests(), window.console()
+
+
+@pytest.fixture
+def window(running, site):
+    """The browser, refreshed for one test."""
+    refresh(running, site)
+    return running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import sys
@@ -11,6 +12,11 @@ from sphinx.application import Sphinx
 
 BOOK = Path(__file__).resolve().parents[2]
 ROOT = BOOK.parent
+PARTS = (
+    "site", "citations", "docstrings", "figures", "tabs", "diagrams", "page_head", "page_foot",
+    "parts", "status", "linked_tests", "sources", "testpages", "scoreboard", "which_model",
+    "search", "accessible",
+)  # fmt: skip
 
 
 def setup(app: Sphinx) -> dict:
@@ -21,8 +27,6 @@ def setup(app: Sphinx) -> dict:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     if importlib.util.find_spec("torch"):  # reading docstrings needs some backend; this one starts fastest
         os.environ.setdefault("KERAS_BACKEND", "torch")
-    from . import citations, docstrings, scoreboard, site, sources, tabs, testpages, which_model
-
-    for part in (site, citations, docstrings, tabs, sources, testpages, scoreboard, which_model):
-        part.setup(app)
+    for name in PARTS:
+        importlib.import_module(f"{__name__}.{name}").setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

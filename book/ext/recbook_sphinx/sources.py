@@ -11,7 +11,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from . import BOOK
-from .testpages import test_link
+from .linked_tests import test_link
 
 DATA = BOOK / "sources.toml"
 FIELDS = ("id", "where", "title", "verdict", "says", "wrong", "correction", "chapter", "place", "test")

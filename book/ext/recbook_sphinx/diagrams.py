@@ -1,0 +1,104 @@
+"""`{diagram} NAME`: the drawing book/static/NAME.svg, in the page's own colours; in print an image of it.
+
+A drawing needs a <title> and a <desc>: they are its text for those who do not see it.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.docutils import SphinxDirective
+
+from . import BOOK
+
+STATIC = BOOK / "static"
+SVG = "{http://www.w3.org/2000/svg}"
+COLOUR = re.compile(r"var\(--[\w-]+, (#[0-9a-f]{6})\)")  # of the page; in print the value after the comma
+
+
+class diagram(nodes.General, nodes.Element):  # noqa: N801  (docutils names its nodes so)
+    """A drawing: its name and its SVG text."""
+
+
+def description(svg: str) -> str:
+    """Title and description of a drawing; ValueError names the one that it lacks."""
+    root = ElementTree.fromstring(svg)
+    words = []
+    for name in ("title", "desc"):
+        text = " ".join((root.findtext(f"{SVG}{name}") or "").split())
+        if not text:
+            raise ValueError(f"it has no <{name}>")
+        words.append(text.rstrip("."))
+    if root.get("role") != "img" or "aria-labelledby" not in root.attrib:
+        raise ValueError('it lacks role="img" and aria-labelledby="…" with the ids of <title> and <desc>')
+    return ". ".join(words) + "."
+
+
+def for_print(svg: str) -> str:
+    """The drawing with the colours of the light page, and a font of its own."""
+    return COLOUR.sub(r"\1", svg).replace("<svg ", '<svg font-family="sans-serif" ', 1)
+
+
+class DiagramDirective(SphinxDirective):
+    required_arguments = 1
+    has_content = False
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0]
+        path = STATIC / f"{name}.svg"
+        if not path.is_file():
+            known = ", ".join(sorted(path.stem for path in STATIC.glob("*.svg")))
+            raise self.error(f"diagram: there is no {name}.svg in book/static; it has: {known}")
+        self.env.note_dependency(str(path))
+        svg = path.read_text("utf-8")
+        try:
+            description(svg)
+        except ValueError as error:
+            raise self.error(f"diagram: {path.name}: {error}") from error
+        return [diagram(name=name, svg=svg)]
+
+
+class DrawDiagrams(SphinxPostTransform):
+    default_priority = 20
+
+    def run(self, **kwargs) -> None:
+        for node in list(self.document.findall(diagram)):
+            if self.app.builder.format == "html":
+                drawn = nodes.raw("", f'<div class="rb-diagram">{node["svg"].strip()}</div>', format="html")
+            elif self.app.builder.format == "latex":
+                drawn = self.image(node)
+            else:
+                drawn = nodes.paragraph("", description(node["svg"]))
+            node.replace_self(drawn)
+
+    def image(self, node: diagram) -> nodes.image:
+        folder = Path(self.app.doctreedir) / "diagrams"
+        folder.mkdir(exist_ok=True)
+        path = str(folder / f"{node['name']}.pdf")
+        write_pdf(for_print(node["svg"]), path)
+        self.env.images.add_file(self.env.docname, path)
+        words = description(node["svg"])
+        return nodes.image(uri=path, candidates={"application/pdf": path}, alt=words, align="center")
+
+
+def write_pdf(svg: str, path: str) -> None:
+    try:
+        import cairosvg  # here: only print needs it
+    except (ImportError, OSError) as error:  # OSError: the system's libcairo is missing
+        raise ExtensionError(
+            f"Diagrams in print need cairosvg and libcairo ({error}): pip install -r requirements.txt; "
+            "on Debian also: apt-get install libcairo2"
+        ) from error
+    cairosvg.svg2pdf(bytestring=svg.encode("utf-8"), write_to=path)
+
+
+def setup(app: Sphinx) -> None:
+    app.add_node(diagram)
+    app.add_directive("diagram", DiagramDirective)
+    app.add_post_transform(DrawDiagrams)
