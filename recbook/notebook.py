@@ -17,25 +17,21 @@ import pandas as pd
 from IPython import get_ipython
 from IPython.display import Markdown, display
 
+from recbook.figures import COLORS, GREY, HALF, INK, LINE, PAPER, STYLE, WIDE, ink_on, show
 from recbook.interactions import Interactions
 
-# Okabe and Ito's palette: told apart by colour-blind readers, and legible on white and on near-black.
-COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F"]
-STYLE = {
-    "figure.figsize": (6.4, 3.4),
-    "figure.dpi": 110,
-    "figure.constrained_layout.use": True,
-    "axes.prop_cycle": plt.cycler(color=COLORS),
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.titlelocation": "left",
-    "axes.titlesize": "medium",
-    "axes.axisbelow": True,
-    "grid.alpha": 0.3,
-    "legend.frameon": False,
-    "lines.linewidth": 2,
-}
+__all__ = [
+    "COLORS",
+    "GREY",
+    "HALF",
+    "INK",
+    "LINE",
+    "PAPER",
+    "WIDE",
+    "ink_on",
+    "show",
+]  # figures' own, for chapters
+__all__ += ["HER_RATINGS", "PERSON", "glue", "her_history", "setup", "source"]
 
 FRAMEWORKS = {"torch": ("PyTorch", "torch"), "keras": ("Keras", "keras")}
 

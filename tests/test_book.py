@@ -8,16 +8,14 @@ import importlib
 import inspect
 import json
 import re
-import tarfile
-import zipfile
 from functools import cache
 from pathlib import Path
 
 import pytest
 from pybtex.database import parse_file
 
-from book import shots, vendor
-from book.ext.recbook_sphinx import docstrings, sources, tabs, testpages
+from book import shots
+from book.ext.recbook_sphinx import docstrings, linked_tests, sources, tabs
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = shots.toc_pages(ROOT / "_toc.yml")
@@ -137,8 +135,8 @@ def test_the_catalogue_has_235_ids() -> None:
 
 
 def test_node_ids_are_split_into_file_and_function() -> None:
-    assert testpages.split_node_id("tests/test_x.py::TestA::test_b[1]") == ("tests/test_x.py", "test_b")
-    assert testpages.page_name("tests/test_x.py") == "_tests/test_x"
+    assert linked_tests.split_node_id("tests/test_x.py::TestA::test_b[1]") == ("tests/test_x.py", "test_b")
+    assert linked_tests.page_name("tests/test_x.py") == "_tests/test_x"
 
 
 # --- pages -------------------------------------------------------------------------------------------------------
@@ -394,74 +392,3 @@ def test_colours_of_words_can_be_read(selector: str, ground: str) -> None:
     for name in colours.keys() - {"line", "soft"}:
         low, high = sorted((luminance(colours[name]), luminance(ground)))
         assert (high + 0.05) / (low + 0.05) >= 4.5, f"{name} on {ground}"
-
-
-# --- MathJax ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def shelf(tmp_path: Path, monkeypatch) -> Path:
-    """book/vendor moved to an empty folder, with a pinned tree of one small file."""
-    monkeypatch.setattr(vendor, "VENDOR", tmp_path / "vendor")
-    monkeypatch.setattr(vendor, "HOME", tmp_path / "vendor" / "mathjax")
-    right = tmp_path / "right"
-    right.mkdir()
-    (right / "tex-chtml.js").write_bytes(b"right")
-    monkeypatch.setattr(vendor, "DIGEST", vendor.tree_digest(right))
-    return tmp_path
-
-
-def fail(reason: str):
-    def source(folder: Path):
-        raise vendor.VendorError(reason)
-        yield
-
-    return source
-
-
-def give(*files: tuple[str, bytes]):
-    return lambda folder: iter(files)
-
-
-def test_the_second_registry_serves_where_the_first_is_gone(shelf, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(vendor, "from_npm", fail("npm is not installed"))
-    monkeypatch.setattr(
-        vendor, "from_pip", give(("tex-chtml.js", b"right"), ("other.js", b"x"), ("a11y/../../x", b"x"))
-    )
-    assert vendor.main([]) == 0
-    assert "fetched with pip" in capsys.readouterr().out
-    assert sorted(path.name for path in vendor.HOME.iterdir()) == ["NOTICE.txt", "tex-chtml.js"]
-    assert not (shelf / "vendor" / "x").exists()
-    monkeypatch.setattr(vendor, "fetch", fail("must not be asked again"))
-    assert vendor.main([]) == 0
-
-
-def test_a_damaged_copy_is_found_and_replaced(shelf, monkeypatch) -> None:
-    vendor.HOME.mkdir(parents=True)
-    (vendor.HOME / "tex-chtml.js").write_bytes(b"wrong")
-    assert vendor.main(["--check"]) == 1
-    monkeypatch.setattr(vendor, "from_npm", give(("tex-chtml.js", b"right")))
-    assert vendor.main([]) == 0 and vendor.main(["--check"]) == 0
-    assert [path.name for path in vendor.VENDOR.iterdir()] == ["mathjax"]
-
-
-def test_without_a_registry_the_message_says_what_to_do(shelf, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(vendor, "from_npm", fail("npm is not installed"))
-    monkeypatch.setattr(vendor, "from_pip", give(("tex-chtml.js", b"tampered")))
-    assert vendor.main([]) == 0
-    message = capsys.readouterr().err
-    for words in ("npm is not installed", "differ from the pinned", "web's copy", "python book/vendor.py"):
-        assert words in message
-    assert not vendor.HOME.exists()
-
-
-def test_an_archive_with_another_hash_is_refused(tmp_path: Path, monkeypatch) -> None:
-    def call(command, folder):
-        with tarfile.open(folder / vendor.NPM_FILE, "w:gz"), zipfile.ZipFile(folder / vendor.PIP_FILE, "w"):
-            pass
-
-    monkeypatch.setattr(vendor, "call", call)
-    monkeypatch.setattr(vendor.shutil, "which", lambda name: name)
-    for source, name in ((vendor.from_npm, vendor.NPM_FILE), (vendor.from_pip, vendor.PIP_FILE)):
-        with pytest.raises(vendor.VendorError, match=re.escape(name) + " has sha256 .* not the pinned"):
-            list(source(tmp_path))

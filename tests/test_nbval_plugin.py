@@ -78,6 +78,9 @@ TABLE = (
     "display({'text/plain': 'ItemKNN 0.97412', 'text/html': '<td>ItemKNN</td><td>0.97412</td>'}, raw=True)"
 )
 PICTURE = "display({'text/plain': '<Figure size 64x48>', 'image/png': 'iVBORw0KGgo='}, raw=True)"
+DRAWING = (
+    "display({'text/plain': 'A line falls to 0.97412.', 'image/svg+xml': '<svg><path/></svg>'}, raw=True)"
+)
 
 
 def unchanged(cell):
@@ -107,6 +110,10 @@ def without_picture(cell):
     del cell.outputs[0].data["image/png"]
 
 
+def without_drawing(cell):
+    del cell.outputs[0].data["image/svg+xml"]
+
+
 CASES = {  # name: (the cell's source, what happens to what it stored, whether the run accepts it)
     "unchanged text": (PRINTED, unchanged, True),
     "unchanged result": (RESULT, unchanged, True),
@@ -116,6 +123,12 @@ CASES = {  # name: (the cell's source, what happens to what it stored, whether t
     "number drifts by 3e-4": (PRINTED, replaced("RMSE 0.95134", "RMSE 0.95163"), True),
     "table drifts by 3e-4": (TABLE, replaced("0.97412", "0.97441"), True),
     "another picture": (PICTURE, replaced("iVBORw0KGgo=", "iVBORw0KGgpB"), True),
+    "another drawing": (DRAWING, replaced("<path/>", "<rect/>"), True),
+    "drawing stored as picture": (DRAWING, replaced("image/svg+xml", "image/png"), True),
+    "drawing's alt text drifts by 3e-4": (DRAWING, replaced("0.97412", "0.97441"), True),
+    "drawing's alt text off by 5 %": (DRAWING, replaced("0.97412", "1.02283"), False),
+    "drawing's alt text says another word": (DRAWING, replaced("falls", "rises"), False),
+    "no drawing": (DRAWING, without_drawing, False),
     "number off by 5 %": (PRINTED, replaced("RMSE 0.95134", "RMSE 0.99891"), False),
     "result off by 5 %": (RESULT, replaced("0.6666666666666666", "0.7"), False),
     "HTML number off by 5 %": (TABLE, replaced("<td>0.97412</td>", "<td>1.02283</td>"), False),

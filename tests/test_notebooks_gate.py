@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from book import run_facts
 from recbook import datasets
-from tasks import minutes_to_read
+from tasks import minutes_to_read, normalise
 from tests.nbval_tolerance import DEFAULT_RTOL, rtol_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,6 +95,62 @@ def test_size(path):
     assert cells_to_read(read(path)) <= MAX_CELLS
 
 
+MAX_FIGURE_BYTES = 150_000
+
+
+def bad_figures(cell: dict) -> list[str]:
+    """What is wrong with the figures of a code cell, a line each: all come from `nb.show`, none is large."""
+    source, found = "".join(cell["source"]), []
+    if re.search(r"\bplt\.show\(", source):
+        found.append("plt.show() shows a figure without alt text: nb.show(fig, alt=…)")
+    if "image" in cell["metadata"].get("mystnb", {}):
+        found.append("alt text in the cell's metadata: say it in nb.show(fig, alt=…)")
+    for output in cell["outputs"]:
+        for kind in [kind for kind in output.get("data", {}) if kind.startswith("image/")]:
+            size = len("".join(output["data"][kind])) * (1 if "svg" in kind else 3 / 4)
+            if size > MAX_FIGURE_BYTES:
+                found.append(f"a figure of {size:,.0f} bytes, over {MAX_FIGURE_BYTES:,}")
+            alt = output["metadata"].get(kind, {}).get("alt")
+            if not alt or alt != "".join(output["data"].get("text/plain", "")):
+                found.append("a figure that does not come from nb.show(fig, alt=…)")
+    return found
+
+
+@each_notebook
+def test_figures(path):
+    for number, cell in enumerate(code_cells(read(path)), start=1):
+        assert not (found := bad_figures(cell)), f"code cell {number}: {'; '.join(found)}"
+
+
+def drawn(
+    kind: str = "image/svg+xml", content: str = "<svg/>", alt: str = "A line falls.", **changes
+) -> dict:
+    """A code cell with one figure, as nb.show leaves it."""
+    output = {"data": {kind: content, "text/plain": alt}, "metadata": {kind: {"alt": alt}}}
+    return {"source": "nb.show(fig, alt=alt)", "metadata": {}, "outputs": [output]} | changes
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        (drawn(source="fig, ax = plt.subplots()\nplt.show()"), "plt.show()"),
+        (drawn(metadata={"mystnb": {"image": {"alt": "A line falls."}}}), "metadata"),
+        (drawn(content="<svg>" + "x" * MAX_FIGURE_BYTES + "</svg>"), "150,011 bytes"),
+        (drawn(kind="image/png", content="A" * 200_004), "150,003 bytes"),
+        (
+            drawn(outputs=[{"data": {"image/png": "AA==", "text/plain": "<Figure>"}, "metadata": {}}]),
+            "nb.show",
+        ),
+        (drawn(alt=""), "nb.show"),
+    ],
+    ids=["plt.show", "metadata", "large SVG", "large PNG", "bare plot", "no alt"],
+)
+def test_a_bad_figure_is_found(cell, words):
+    (found,) = bad_figures(cell)
+    assert words in found
+    assert not bad_figures(drawn())
+
+
 def cells_to_read(notebook: dict) -> int:
     """Cells as a reader meets them: a pair of framework tabs is one, what the page leaves out is none."""
     kinds = [
@@ -118,6 +175,85 @@ def test_described(path):
     assert minutes["read"] == minutes_to_read(notebook), "python tasks.py run counts the words again"
     assert minutes["read"] <= MAX_MINUTES_TO_READ
     assert 0 < minutes["run"] <= MAX_MINUTES_TO_RUN
+
+
+def lacks(notebook: dict) -> list[str]:
+    """What the metadata do not say of the run that made the outputs; the page's foot shows it."""
+    run = notebook["metadata"].get("recbook", {}).get("run", {})
+    found = [key for key in ("date", "seconds", "python", "versions", "backend", "data") if key not in run]
+    if found:
+        return found
+    if not re.fullmatch(r"20\d\d-[01]\d-[0-3]\d", run["date"]):
+        found.append("a date as 2026-01-31")
+    if not 0 < run["seconds"] <= 60 * MAX_MINUTES_TO_RUN:
+        found.append(f"seconds from 1 to {60 * MAX_MINUTES_TO_RUN}")
+    found += [
+        f"the version of {name}"
+        for name in (*run_facts.PACKAGES, run["backend"] or "Keras' backend")
+        if not run["versions"].get(name)
+    ]
+    if run["data"] != run_facts.hashes(run_facts.fetched(notebook)):
+        found.append("the pinned hash of each data set that it fetches, and of no other")
+    return found
+
+
+@each_notebook
+def test_says_when_and_with_what_it_ran(path):
+    missing = lacks(read(path))
+    assert not missing, (
+        f"metadata recbook.run lacks {'; '.join(missing)}: python tasks.py run chapters/{path.name}"
+    )
+
+
+def ran(source: str = 'ml = datasets.fetch_movielens("100k")') -> dict:
+    """A notebook of one cell, as `tasks.py run` leaves it."""
+    cell = {"cell_type": "code", "source": [source], "metadata": {}, "outputs": []}
+    notebook = {"cells": [cell], "metadata": {}}
+    versions = dict.fromkeys([*run_facts.PACKAGES, "jax"], "1.0")
+    facts = {"python": "3.11.2", "versions": versions, "backend": "jax"}
+    normalise(notebook, 7.2, {**facts, "data": run_facts.hashes(run_facts.fetched(notebook))})
+    return notebook
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("fetch_movielens()", ["ml-100k"]),
+        ('datasets.fetch_movielens("1m", progress=True)', ["ml-1m"]),
+        ("datasets.fetch_movielens('100k')\nfetch_movielens(\"1m\")", ["ml-100k", "ml-1m"]),
+        ("datasets.make_shop(seed=0)", []),
+    ],
+)
+def test_a_run_names_the_data_that_it_fetched(source, names):
+    notebook = ran(source)
+    assert lacks(notebook) == []
+    assert notebook["metadata"]["recbook"]["run"]["seconds"] == 8
+    data = notebook["metadata"]["recbook"]["run"]["data"]
+    assert list(data) == names and all(len(digest) == 64 for digest in data.values())
+
+
+def test_data_that_cannot_be_told_stop_the_run():
+    with pytest.raises(run_facts.FactsError, match=r"fetch_movielens\(size\): write the name"):
+        ran("fetch_movielens(size)")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "missing"),
+    [
+        ("date", "today", "a date"),
+        ("seconds", 61, "seconds from 1 to 60"),
+        ("versions", {}, "the version of torch"),
+        ("backend", None, "the version of Keras' backend"),
+        ("data", {}, "the pinned hash"),
+        ("data", {"ml-100k": "0" * 64}, "the pinned hash"),
+    ],
+)
+def test_a_run_that_says_too_little_is_found(key, value, missing):
+    notebook = ran()
+    notebook["metadata"]["recbook"]["run"][key] = value
+    assert any(line.startswith(missing) for line in lacks(notebook))
+    del notebook["metadata"]["recbook"]["run"][key]
+    assert lacks(notebook) == [key]
 
 
 @each_notebook
