@@ -8,6 +8,7 @@ Rows whose own code and hyper-parameters are as they were are kept; `--all` meas
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import time
 from pathlib import Path
@@ -15,8 +16,6 @@ from typing import Any
 
 import numpy as np
 
-import recbook.keras.neighbors
-import recbook.torch.neighbors as rt
 from recbook import results
 from recbook.baselines import BiasOnly, GlobalMean, Popularity, Random
 from recbook.comparison import compare
@@ -26,6 +25,10 @@ from recbook.evaluation import Report, evaluate
 from recbook.interactions import Dataset
 from recbook.recommender import Recommender
 from recbook.splits import random_split
+from recbook.torch.decomposition import ALS, PCA, PureSVD
+from recbook.torch.factorization import NMF, MatrixFactorization, SVDpp
+from recbook.torch.factorization_machines import FactorizationMachine, LightFM
+from recbook.torch.neighbors import ItemKNN, SlopeOne, UserKNN
 
 SCRIPT = Path(__file__).resolve()
 SEEDS = [0, 1, 2]
@@ -41,11 +44,25 @@ MODELS: dict[str, Recommender] = {
     "GlobalMean": GlobalMean(),
     "Popularity": Popularity(),
     "BiasOnly": BiasOnly(),
-    "UserKNN": rt.UserKNN(device="cpu"),
-    "ItemKNN": rt.ItemKNN(device="cpu"),
-    "SlopeOne": rt.SlopeOne(device="cpu"),
+    "UserKNN": UserKNN(device="cpu"),
+    "ItemKNN": ItemKNN(device="cpu"),
+    "SlopeOne": SlopeOne(device="cpu"),
+    "MatrixFactorization": MatrixFactorization(device="cpu"),
+    "SVDpp": SVDpp(device="cpu"),
+    "NMF": NMF(device="cpu"),
+    "ALS": ALS(device="cpu"),
+    "PureSVD": PureSVD(device="cpu"),
+    "PCA": PCA(device="cpu"),
+    "FactorizationMachine": FactorizationMachine(device="cpu"),
+    "LightFM": LightFM(device="cpu"),
 }
-TWINS = {"recbook.torch.neighbors": recbook.keras.neighbors}
+
+
+def twin_module(model: Recommender) -> str | None:
+    """The module of the Keras wing where the model has its twin; None for a yardstick, which has none."""
+    module = type(model).__module__
+    return module.replace("recbook.torch.", "recbook.keras.") if ".torch." in module else None
+
 
 PROTOCOL = {
     "data": "MovieLens-100K, every rating",
@@ -110,7 +127,8 @@ def verdict(winners: list[str | None]) -> str:
 
 def twin_difference(model: Recommender, fold: tuple, figures: dict) -> float:
     """The largest difference between the wings' figures on the first seed."""
-    other = getattr(TWINS[type(model).__module__], type(model).__name__)(**model.get_params())
+    twin = importlib.import_module(twin_module(model))
+    other = getattr(twin, type(model).__name__)(**model.get_params())
     report, _ = measure(other, *fold, SEEDS[0])
     return max(abs(report[name] - figures[name]["seeds"][0]) for name in figures)
 
@@ -118,10 +136,10 @@ def twin_difference(model: Recommender, fold: tuple, figures: dict) -> float:
 def row_hash(model: Recommender) -> str:
     """Changes with what a row hangs on: the model, how it is measured, and its hyper-parameters."""
     modules = {type(model).__module__, "recbook.evaluation", "recbook.comparison", "recbook.splits"}
-    if twin := TWINS.get(type(model).__module__):
-        modules.add(twin.__name__)
+    if twin := twin_module(model):
+        modules.add(twin)
     modules |= {type(MODELS[name]).__module__ for name in YARDSTICKS.values()}
-    code = results.part_hash(SCRIPT, modules, without=("MODELS", "TWINS", "PROTOCOL"))
+    code = results.part_hash(SCRIPT, modules, without=("MODELS", "PROTOCOL"))
     return f"{code[:32]} {model!r}"
 
 
@@ -148,7 +166,7 @@ def main(everything: bool) -> None:
         started = time.perf_counter()
         task = {"model": repr(model), "task": model.task, "code": code}
         figures[name] = task | row(model, folds, rivals)
-        if type(model).__module__ in TWINS:
+        if twin_module(model):
             difference = twin_difference(model, folds[SEEDS[0]], figures[name]["figures"])
             if difference > TWIN_TOLERANCE:
                 raise SystemExit(

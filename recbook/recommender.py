@@ -7,11 +7,12 @@ file and nothing else, so that a model reads like its equations.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -34,6 +35,7 @@ class Coded:
 
     users : (n,) int64 in 0..n_users-1;  items : (n,) int64 in 0..n_items-1
     ratings : (n,) float64 or None;  timestamps : (n,) int64 or None
+    extra : further columns of the interactions by name, (n,) each: what is known at the moment
     """
 
     users: np.ndarray
@@ -42,6 +44,7 @@ class Coded:
     timestamps: np.ndarray | None
     n_users: int
     n_items: int
+    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def by_user(self) -> Ragged:
         return Ragged.group(self.users, self.n_users)
@@ -109,16 +112,11 @@ class Recommender:
         train = as_interactions(data)
         self._check_hyper_parameters()
         self._check_data(data, train)
-        before = dict(self.__dict__)
-        try:
+        with self._as_before_on_failure():
             self._remember(data, train)
             watched = None if validation is None else self._code_known(as_interactions(validation))
             self._fit(self._train, watched, progress)
             self._check_finite()
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
         return self
 
     def partial_fit(self, data: Interactions | Dataset) -> Self:
@@ -128,8 +126,7 @@ class Recommender:
             return self.fit(data, progress=False)
         more = as_interactions(data)
         self._check_data(data, more)
-        before = dict(self.__dict__)
-        try:
+        with self._as_before_on_failure():
             old = self._train
             self._user_index = self._user_index.extended(more.user_ids, "user")
             self._item_index = self._item_index.extended(more.item_ids, "item")
@@ -154,11 +151,18 @@ class Recommender:
                 )
             self._partial_fit(new)
             self._check_finite()
+        return self
+
+    @contextlib.contextmanager
+    def _as_before_on_failure(self):
+        """Whatever goes wrong inside, the model is then what it was."""
+        before = dict(self.__dict__)
+        try:
+            yield
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
-        return self
 
     def _check_data(self, data: Interactions | Dataset, train: Interactions) -> None:
         if not len(train):
@@ -204,6 +208,7 @@ class Recommender:
             None if x.timestamps is None else x.timestamps[known],
             len(self._user_index),
             len(self._item_index),
+            {name: column[known] for name, column in x.extra.items()},
         )
 
     def _check_finite(self) -> None:
@@ -389,8 +394,7 @@ class Recommender:
         get fewer rows.
         """
         self._check_fitted()
-        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-            raise ValueError(f"`k` is {k!r}; ask for a whole number of items, at least 1")
+        check_number("k", k, 1, whole=True)
         people, _ = self._people(users, histories)
         users = people.ids if users is None else _ids(users, "users")
         codes = people.codes(users)
@@ -460,8 +464,7 @@ class Recommender:
         """The k items most similar to each of `items`: a table item, similar, score, rank."""
         self._check_fitted()
         self._require("similar_items")
-        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-            raise ValueError(f"`k` is {k!r}; ask for a whole number of items, at least 1")
+        check_number("k", k, 1, whole=True)
         codes = self._item_codes(items, "items")
         scores = np.array(self._similar_items(codes), np.float32)
         scores[np.arange(len(codes)), codes] = -np.inf
@@ -526,6 +529,7 @@ class Recommender:
             if self._train.ratings is not None:
                 arrays["history/ratings"] = self._train.ratings
         arrays |= {f"parameter/{name}": values for name, values in self.get_parameters().items()}
+        arrays |= {f"features/{name}": values for name, values in self._get_features().items()}
         head = {
             "class": type(self).__name__,
             "hyper_parameters": {
@@ -575,6 +579,7 @@ class Recommender:
             self._seen = self._train.by_user()
         if self._keeps_ratings and (self._train is None or self._train.ratings is None):
             raise ValueError("`history` is missing, and this model computes with it")
+        self._set_features({name: arrays[f"features/{name}"] for name in self._feature_names()})
         parameters = {}
         for name, shape in self._parameter_shapes(n_users, n_items).items():
             values = arrays[f"parameter/{name}"]
@@ -628,6 +633,17 @@ class Recommender:
         """Name and shape of everything that `_get_parameters` gives: what a file may hold."""
         raise NotImplementedError
 
+    def _feature_names(self) -> set[str]:
+        """Names of what `_get_features` gives, as the constructor's arguments say."""
+        return set()
+
+    def _get_features(self) -> dict[str, np.ndarray]:
+        """What the model knows of users and items besides the parameters: numbers and text that a file must hold."""
+        return {}
+
+    def _set_features(self, features: dict[str, np.ndarray]) -> None:
+        """Takes what a file holds, before the parameters; raises ValueError, naming the array, for what is wrong."""
+
 
 def restore(
     classes: Iterable[type[Recommender]],
@@ -650,14 +666,17 @@ def restore(
         cls = by_name[head["class"]]
         where = {"device": device} if "device" in cls._parameter_names() else {}
         try:
-            blank.append(cls(**head["hyper_parameters"], **where))
+            # JSON has no tuples; hyper-parameters that are sequences are tuples.
+            given = {k: tuple(v) if isinstance(v, list) else v for k, v in head["hyper_parameters"].items()}
+            blank.append(cls(**given, **where))
             blank[0]._check_hyper_parameters()
         except (TypeError, ValueError) as error:
             raise FileFormatError(
                 f"{path}: its hyper-parameters do not fit a {head['class']}: {error}"
             ) from error
         ids_and_history = {"user_ids", "item_ids", "history/users", "history/items", "history/ratings"}
-        return ids_and_history | {f"parameter/{name}" for name in blank[0]._parameter_shapes(0, 0)}
+        features = {f"features/{name}" for name in blank[0]._feature_names()}
+        return ids_and_history | features | {f"parameter/{name}" for name in blank[0]._parameter_shapes(0, 0)}
 
     head, arrays = read_archive(path, expected, max_bytes)
     model = blank[0]
@@ -677,13 +696,13 @@ def check_choice(name: str, value, choices: Iterable) -> None:
         raise ValueError(f"`{name}` is {value!r}; choose one of {choices}")
 
 
-def check_number(name: str, value, low: float, whole: bool = False) -> None:
-    """Raises ValueError where `value` is no number of at least `low`."""
+def check_number(name: str, value, low: float, whole: bool = False, above: bool = False) -> None:
+    """Raises ValueError where `value` is no number of at least `low`, or, with `above`, none greater than it."""
     kinds = int | np.integer if whole else int | float | np.number
-    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value < float("inf"):
-        raise ValueError(
-            f"`{name}` is {value!r}; it must be a {'whole ' if whole else ''}number of at least {low}"
-        )
+    right = not isinstance(value, bool) and isinstance(value, kinds) and low <= value < float("inf")
+    if not right or (above and value == low):
+        bound = f"greater than {low}" if above else f"of at least {low}"
+        raise ValueError(f"`{name}` is {value!r}; it must be a {'whole ' if whole else ''}number {bound}")
 
 
 def _is_finite(values: np.ndarray) -> bool:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from recbook.errors import DivergedError
 from recbook.evaluation import LOWER_IS_BETTER, evaluate, parse_metric
 from recbook.interactions import Dataset, Interactions, as_interactions
+from recbook.progress import bar
 from recbook.recommender import Recommender
 from recbook.splits import random_split
 
@@ -100,7 +100,7 @@ def random_search(
         "candidates": candidates, "relevant": relevant, "clip": clip, "unknown": unknown, "ties": ties
     }  # fmt: skip
     rows, tried = [], set()
-    for trial in tqdm(range(n_trials), desc="random search", disable=not progress):
+    for trial in bar(range(n_trials), "random search", progress):
         setting = _draw(space, np.random.default_rng([seed, trial]), tried)
         if setting is None:
             break

@@ -16,9 +16,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 
 from nbval.plugin import IPyNbCell
+
+# A progress bar goes to stderr, and appears where a machine is slow: kernels inherit that there is none.
+os.environ["TQDM_DISABLE"] = "1"
 
 DEFAULT_RTOL = 1e-3
 TINY = 1e-12  # two numbers this small are both zero

@@ -15,10 +15,12 @@ PACKAGE = ROOT / "recbook"
 
 # The ground first. A module imports from its own layer or from below; a new module is entered here.
 LAYERS = [
-    {"errors", "ragged"},
+    {"errors", "figures", "progress", "ragged"},
     {"interactions", "metrics", "sampling", "formulas", "storage"},
-    {"preprocessing", "features", "splits", "datasets", "worlds", "recommender"},
-    {"baselines", "neighborhoods"},
+    {"preprocessing", "features", "fields", "splits", "datasets", "worlds", "recommender"},
+    {"baselines", "decompositions", "neighborhoods", "training"},
+    {"factors", "field_models", "implicit_sums", "nonnegative"},
+    {"machines"},
     {"evaluation", "comparison", "tuning", "results", "torch", "keras"},
     {"twins", "notebook", "checks", "doctor"},
 ]

@@ -30,10 +30,17 @@ TOPICS = {
         ),
     ),
     "evaluation": (("chapter", "test"), ("recbook.metrics", "recbook.evaluation", "recbook.comparison")),
+    "losses": (ALL, ()),
+    "optimizers": (ALL, ()),
+    "frameworks": (("chapter", "test"), ("recbook.twins", "recbook.keras.backend")),
     "neighbors": (ALL, ()),
+    "factorization": (ALL, ()),
+    "decomposition": (ALL, ()),
+    "logistic": (ALL, ()),
+    "factorization_machines": (ALL, ()),
 }
 # Files that lie in the rooms and belong to no topic.
-SHARED = {"__init__", "base", "backend"}
+SHARED = {"__init__", "base", "backend", "training"}
 
 
 def there(root: Path, topic: str, room: str) -> bool:

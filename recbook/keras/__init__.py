@@ -7,13 +7,32 @@ import os
 from recbook.keras import backend  # noqa: F401  (it chooses a backend, before anything imports Keras)
 
 # isort: split
+from recbook.keras.decomposition import ALS, PCA, PureSVD
+from recbook.keras.factorization import NMF, MatrixFactorization, SVDpp
+from recbook.keras.factorization_machines import FactorizationMachine, LightFM
+from recbook.keras.logistic import LogisticRegression
 from recbook.keras.neighbors import ItemKNN, SlopeOne, UserKNN
 from recbook.recommender import Recommender, restore
 from recbook.storage import MAX_BYTES
 
-__all__ = ["ItemKNN", "SlopeOne", "UserKNN", "load"]
+__all__ = [
+    "ALS",
+    "FactorizationMachine",
+    "ItemKNN",
+    "LightFM",
+    "LogisticRegression",
+    "MatrixFactorization",
+    "NMF",
+    "PCA",
+    "PureSVD",
+    "SVDpp",
+    "SlopeOne",
+    "UserKNN",
+    "load",
+]
 
 
 def load(path: str | os.PathLike, *, device: str = "auto", max_bytes: int = MAX_BYTES) -> Recommender:
     """Reads a model that either wing saved, whatever its class; `device` is where it will compute."""
-    return restore([ItemKNN, SlopeOne, UserKNN], path, device, max_bytes)
+    models = [globals()[name] for name in __all__ if name != "load"]
+    return restore(models, path, device, max_bytes)

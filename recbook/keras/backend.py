@@ -9,6 +9,8 @@ import logging
 import os
 from pathlib import Path
 
+import numpy as np
+
 BACKENDS = ("tensorflow", "torch", "jax")
 
 
@@ -65,6 +67,13 @@ def has_gpu() -> bool:
     return any(device.platform == "gpu" for device in jax.devices())
 
 
+def device_name(device: str) -> str:
+    """What `keras.device` calls "cpu" or "cuda"."""
+    if name() == "torch":
+        return device  # moved from "cpu" to "cpu:0", a parameter would be a copy that gets no gradient
+    return {"cpu": "cpu:0", "cuda": "gpu:0"}[device]
+
+
 @contextlib.contextmanager
 def float64():
     """Lets float64 be float64: jax turns it into float32 unless told otherwise."""
@@ -75,3 +84,99 @@ def float64():
 
     with jax.enable_x64(True):
         yield
+
+
+def steps_at_once(steps: int) -> int:
+    """How many of an epoch's steps one call of the compiled function should take: `steps_per_execution`.
+
+    A divisor: jax goes on into the next epoch where it does not come out even.
+    """
+    most = {"tensorflow": steps, "jax": 8, "torch": 1}[name()]
+    return next(n for n in range(most, 0, -1) if steps % n == 0)
+
+
+def fetch_variables(network: keras.Model) -> None:
+    """Brings a model's variables up to date inside a callback: jax keeps them to itself during `fit`."""
+    if name() == "jax":
+        network.jax_state_sync()
+
+
+def compiles() -> bool:
+    """Whether `fit` is to be compiled by XLA: jax needs it; on tensorflow it takes longer than it saves here."""
+    return name() == "jax"
+
+
+def peek(tensor) -> np.ndarray | None:
+    """A tensor's values where they can be had at once: it lies on the CPU, and is no placeholder of a graph."""
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        at_hand = tf.executing_eagerly() and hasattr(tensor, "numpy") and "CPU" in tensor.device.upper()
+    elif name() == "torch":
+        at_hand = tensor.device.type == "cpu"
+    else:
+        import jax
+
+        at_hand = not isinstance(tensor, jax.core.Tracer)
+        at_hand = at_hand and all(device.platform == "cpu" for device in tensor.devices())
+    return np.asarray(keras.ops.convert_to_numpy(tensor)) if at_hand else None
+
+
+def compiled(function):
+    """`function` as one compiled graph for each shape of its arguments, which must be tensors and numbers.
+
+    What loops over many small blocks is several times faster so on tensorflow and jax; torch runs as it is.
+    """
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, reduce_retracing=True)
+    if name() == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function
+
+
+def not_positive_definite() -> tuple[type[Exception], ...]:
+    """What `ops.cholesky` raises where a matrix is not positive definite; jax answers with NaN instead."""
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        return (tf.errors.InvalidArgumentError,)
+    if name() == "torch":
+        return (ValueError,)  # Keras' own, made of PyTorch's
+    return ()
+
+
+def sums_of_rows(table, rows, places, n: int):
+    """Sums of a table's rows, (n, columns): row `rows[j]` is added to sum `places[j]`; `places` does not fall.
+
+    TensorFlow adds while it reads; `take` and `segment_sum` would write a copy of every row first, and
+    that takes twice as long.
+    """
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.sparse.segment_sum(tf.convert_to_tensor(table), rows, places, num_segments=n)
+    return keras.ops.segment_sum(keras.ops.take(table, rows, axis=0), places, n)
+
+
+def segment_sum(values, segments, n: int):
+    """Sums of the rows of `values` that have the same number in `segments`, (n, …), in the type of `values`.
+
+    On torch `keras.ops.segment_sum` adds up in float32 whatever it is given.
+    """
+    if name() == "torch":
+        return values.new_zeros(n, *values.shape[1:]).index_add_(0, segments, values)
+    return keras.ops.segment_sum(values, segments, num_segments=n)
+
+
+def sums_by_place(values, places, n: int):
+    """Sums of the values of each place 0..n-1, (n, …): `places` does not fall, and none of them is empty.
+
+    TensorFlow is faster where it knows that they do not fall, and then takes no n; jax needs it.
+    """
+    if name() == "tensorflow":
+        return keras.ops.segment_sum(values, places, sorted=True)
+    return keras.ops.segment_sum(values, places, n)

@@ -30,7 +30,7 @@ def resolve_device(device: str) -> str:
         raise RuntimeError(
             f"`device='cuda'`: the {backend.name()} backend sees no such device; use device='auto' or 'cpu'"
         )
-    return {"cpu": "cpu:0", "cuda": "gpu:0"}[device]
+    return backend.device_name(device)
 
 
 class KerasRecommender(Recommender):

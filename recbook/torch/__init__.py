@@ -6,11 +6,30 @@ import os
 
 from recbook.recommender import Recommender, restore
 from recbook.storage import MAX_BYTES
+from recbook.torch.decomposition import ALS, PCA, PureSVD
+from recbook.torch.factorization import NMF, MatrixFactorization, SVDpp
+from recbook.torch.factorization_machines import FactorizationMachine, LightFM
+from recbook.torch.logistic import LogisticRegression
 from recbook.torch.neighbors import ItemKNN, SlopeOne, UserKNN
 
-__all__ = ["ItemKNN", "SlopeOne", "UserKNN", "load"]
+__all__ = [
+    "ALS",
+    "FactorizationMachine",
+    "ItemKNN",
+    "LightFM",
+    "LogisticRegression",
+    "MatrixFactorization",
+    "NMF",
+    "PCA",
+    "PureSVD",
+    "SVDpp",
+    "SlopeOne",
+    "UserKNN",
+    "load",
+]
 
 
 def load(path: str | os.PathLike, *, device: str = "auto", max_bytes: int = MAX_BYTES) -> Recommender:
     """Reads a model that either wing saved, whatever its class; `device` is where it will compute."""
-    return restore([ItemKNN, SlopeOne, UserKNN], path, device, max_bytes)
+    models = [globals()[name] for name in __all__ if name != "load"]
+    return restore(models, path, device, max_bytes)

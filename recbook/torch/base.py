@@ -35,13 +35,11 @@ class TorchRecommender(Recommender):
     def device_(self) -> torch.device:
         device = resolve_device(self.device)
         if device.type == "mps" and self._needs_float64:
-            raise RuntimeError(
-                f"`device='mps'` has no float64, which {type(self).__name__} needs to order equal neighbours; use 'cpu'"
-            )
+            raise RuntimeError(f"`device='mps'` has no float64, which {type(self).__name__} needs; use 'cpu'")
         return device
 
     def _to_numpy(self, tensor: torch.Tensor) -> np.ndarray:
         return tensor.detach().cpu().numpy()
 
     def _to_tensor(self, array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device_)
+        return torch.from_numpy(np.asarray(array, order="C")).to(self.device_)

@@ -1,0 +1,190 @@
+"""Times matrix factorisation, SVD++ and NMF side by side with Surprise.
+
+    python tasks.py bench factorization              # installs Surprise, then runs this
+    python benchmarks/factorization.py --json out.json
+
+The same five folds of MovieLens-100K, in turn (Surprise, PyTorch, Keras, Surprise, …): a first round that does not
+count, then three; of each the best. Timed is the fit; making each library's own table is not, and neither is
+predicting, which is shown beside it. Surprise runs its defaults. Ours run theirs, but for MatrixFactorization's
+epochs: it stops after `EPOCHS_TO_934`, where its RMSE is at most .934, Surprise's own. Each library has a process
+of its own, which sleeps while the others compute, and its default number of threads. Run it on a machine that does
+nothing else: where seconds exceed CPU seconds, or two rounds differ much, something else was running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import neighbors as shared  # noqa: E402  (the folds, the errors, the circumstances: benchmarks/neighbors.py)
+
+MODELS = {"MatrixFactorization": "SVD", "SVDpp": "SVDpp", "NMF": "NMF"}
+EPOCHS_TO_934 = 3
+ROUNDS = 3
+LIBRARIES = ("surprise", "torch", "keras")
+# How many times as fast as Surprise's fit at least, and the largest RMSE; of MatrixFactorization by wing.
+TARGETS = {
+    "MatrixFactorization": ({"torch": 1.0, "keras": 0.5}, 0.934),
+    "SVDpp": ({"torch": 3.0, "keras": 3.0}, 0.912),
+    "NMF": ({"torch": 3.0, "keras": 3.0}, 0.945),
+}
+
+Contender = Callable[
+    [str, int], tuple[float, float, np.ndarray]
+]  # model, fold → seconds of fit, all, predictions
+
+
+def surprise_contender(folds: list) -> Contender:
+    try:
+        import pandas as pd
+        import surprise
+    except ImportError as error:
+        raise SystemExit(
+            f"Surprise is not installed ({error}); run `python tasks.py bench factorization`, or "
+            "`pip install -r benchmarks/requirements.txt`"
+        ) from error
+    reader = surprise.Reader(rating_scale=(1, 5))
+    tables = []
+    for train, test in folds:
+        x, y = train.interactions, test.interactions
+        df = pd.DataFrame({"user": x.users, "item": x.items, "rating": x.ratings})
+        trainset = surprise.Dataset.load_from_df(df, reader).build_full_trainset()
+        tables.append(
+            (trainset, list(zip(y.users.tolist(), y.items.tolist(), y.ratings.tolist(), strict=True)))
+        )
+
+    def run(name: str, fold: int) -> tuple[float, float, np.ndarray]:
+        trainset, testset = tables[fold]
+        start = time.perf_counter()
+        model = getattr(surprise, MODELS[name])(random_state=0).fit(trainset)
+        fitted = time.perf_counter()
+        predictions = np.array([p.est for p in model.test(testset)])
+        return fitted - start, time.perf_counter() - start, predictions
+
+    return run
+
+
+def wing_contender(wing: str, folds: list) -> Contender:
+    module = importlib.import_module(f"recbook.{wing}")
+
+    def run(name: str, fold: int) -> tuple[float, float, np.ndarray]:
+        train, test = folds[fold]
+        changes = {"epochs": EPOCHS_TO_934} if name == "MatrixFactorization" else {}
+        start = time.perf_counter()
+        model = getattr(module, name)(device="cpu", **changes).fit(train, progress=False)
+        fitted = time.perf_counter()
+        y = test.interactions
+        predictions = model.predict(y.users, y.items, unknown="fallback")
+        return fitted - start, time.perf_counter() - start, predictions
+
+    return run
+
+
+def contend(library: str) -> None:
+    """One library's process: for every model's name that comes in, a round over all folds, its result as JSON."""
+    folds = shared.the_folds()
+    run = surprise_contender(folds) if library == "surprise" else wing_contender(library, folds)
+    for line in sys.stdin:
+        cpu_start = time.process_time()
+        fits, wholes, predictions = zip(*(run(line.strip(), fold) for fold in range(len(folds))), strict=True)
+        spent = {
+            "seconds": sum(fits),
+            "with_predict": sum(wholes),
+            "cpu_seconds": time.process_time() - cpu_start,
+        }
+        print(json.dumps({**spent, **shared.errors(list(predictions), folds)}), flush=True)
+
+
+def time_in_turn() -> dict[str, dict[str, dict]]:
+    """The best round of every model by library, with its ratio to Surprise's fit."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    workers = {
+        name: subprocess.Popen([sys.executable, __file__, "--contend", name], **pipes) for name in LIBRARIES
+    }
+    found: dict[str, dict[str, dict]] = {}
+    try:
+        for model in MODELS:
+            rounds: dict[str, list[dict]] = {name: [] for name in workers}
+            for number in range(ROUNDS + 1):
+                for name, worker in workers.items():
+                    worker.stdin.write(model + "\n")
+                    worker.stdin.flush()
+                    answer = worker.stdout.readline()
+                    if not answer:
+                        raise SystemExit(f"{name} stopped; its own message stands above")
+                    rounds[name].append(json.loads(answer))
+                    counts = "first call, not counted" if number == 0 else f"round {number}"
+                    print(
+                        f"  {model:<20} {name:<9} {rounds[name][-1]['seconds']:7.2f} s  {counts}", flush=True
+                    )
+            best = {name: min(all_[1:], key=lambda r: r["seconds"]) for name, all_ in rounds.items()}
+            found[model] = {
+                name: {**one, "ratio": best["surprise"]["seconds"] / one["seconds"]}
+                for name, one in best.items()
+            }
+    finally:
+        for worker in workers.values():
+            worker.kill()
+    return found
+
+
+def print_table(results: dict) -> None:
+    print("\nfit, five folds of MovieLens-100K; ratio: Surprise's fit by ours")
+    print(
+        f"{'':<20} {'':<9} {'fit s':>8} {'+ predict':>9} {'CPU s':>7} {'RMSE':>7} {'ratio':>7} {'target':>7}"
+    )
+    for model, by_library in results["time"].items():
+        for name, one in by_library.items():
+            target = f"{TARGETS[model][0][name]:.1f} ×" if name != "surprise" else ""
+            figures = f"{one['seconds']:8.2f} {one['with_predict']:9.2f} {one['cpu_seconds']:7.2f} {one['rmse']:7.4f}"
+            print(f"{model:<20} {name:<9} {figures} {one['ratio']:5.1f} × {target:>7}")
+    print(
+        f"\nMatrixFactorization: {EPOCHS_TO_934} epochs, to Surprise's RMSE of .934; all else at its defaults\n"
+    )
+    for name, value in results["circumstances"].items():
+        print(f"{name:<14} {value}")
+
+
+def missed(results: dict) -> list[str]:
+    behind = []
+    for model, by_library in results["time"].items():
+        ratios, limit = TARGETS[model]
+        for name, ratio in ratios.items():
+            if by_library[name]["ratio"] < ratio:
+                behind.append(f"{model} in {name} is too slow")
+            if by_library[name]["rmse"] > limit:
+                behind.append(f"{model} in {name} has an RMSE above {limit}")
+    return behind
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", metavar="PATH", help="write the figures there")
+    parser.add_argument("--contend", choices=LIBRARIES, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.contend:
+        contend(options.contend)
+        return 0
+    results = {"time": time_in_turn(), "circumstances": shared.circumstances()}
+    print_table(results)
+    if options.json:
+        Path(options.json).write_text(json.dumps(results, indent=1), encoding="utf-8")
+    if behind := missed(results):
+        print(f"\nbehind its target: {'; '.join(behind)}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,412 @@
+"""What the decompositions of both wings share: lists of ratings cut into pieces, sweeps, biases, new people.
+
+Both alternating least squares and the truncated SVD go through everybody's ratings, user by user and item by
+item, and add up something for each. Lists differ in length, frameworks want rectangles: so each list is cut
+into pieces of equal length, and what a wing computes for pieces it adds up for their owners. Nothing here, nor
+in the wings, has the size users × items.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from recbook.errors import DivergedError
+from recbook.preprocessing import REG_USER, fit_biases, shrunk_means
+from recbook.progress import bar
+from recbook.ragged import Ragged
+from recbook.recommender import Coded, Recommender, check_choice, check_number
+
+PIECE = 32
+PIECES_PER_BLOCK = 2048
+OWNERS_PER_BLOCK = 512
+
+FEW_ITEMS = 128  # so many singular vectors are computed all at once
+# Of a singular value that repeats more often than a block is wide, block Lanczos may miss some vectors.
+KRYLOV_BLOCK = 16
+RESIDUAL = 1e-9  # of a singular value squared: when a singular vector is good enough
+PURE_SVD_FACTORS = 20  # chosen on validation data of MovieLens-100K (experiments/decomposition.py)
+NOTHING = 1e-12  # of the largest singular value squared: below it there is no direction, only rounding
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """The lists of a few owners (users, or items), in pieces.
+
+    owners : (start, stop) of their codes
+    others : (pieces, PIECE) codes of what they rated; where a piece is not full, the number of others there are
+    values : (pieces, PIECE), 0 where a piece is not full
+    owner : (pieces,) whose piece it is, counted from `start`
+    count : (owners,) lengths of the lists
+
+    The first dimensions are rounded up to powers of two, so that a compiler meets few shapes; what is added has
+    no ratings, and belongs to owners that stand behind the real ones.
+    """
+
+    owners: tuple[int, int]
+    others: np.ndarray
+    values: np.ndarray
+    owner: np.ndarray
+    count: np.ndarray
+
+
+def in_blocks(owners: np.ndarray, others: np.ndarray, values: np.ndarray, n_owners: int, n_others: int):
+    """Cuts a table of ratings (owner, other, value), in any order, into a list of `Block`s; values keep their dtype.
+
+    A block has at most OWNERS_PER_BLOCK owners and PIECES_PER_BLOCK pieces, or one owner.
+    """
+    lists = Ragged.group(owners, n_owners)
+    n_pieces = -(-lists.lengths // PIECE)
+    first = np.concatenate([[0], np.cumsum(n_pieces)])
+    owner = np.repeat(np.arange(n_owners), n_pieces)
+    cell = lists.starts[owner] + (np.arange(first[-1]) - first[owner]) * PIECE
+    cell = cell[:, None] + np.arange(PIECE)
+    real = cell < lists.starts[owner + 1][:, None]
+    rows = lists.rows[np.where(real, cell, 0)]
+    padded_others = np.where(real, others[rows], n_others).astype(np.int32)
+    padded_values = np.where(real, values[rows], 0).astype(values.dtype)
+    blocks, start = [], 0
+    while start < n_owners:
+        stop = int(np.searchsorted(first, first[start] + PIECES_PER_BLOCK, side="right")) - 1
+        stop = max(start + 1, min(stop, start + OWNERS_PER_BLOCK))
+        here = slice(first[start], first[stop])
+        pieces, members = _power_of_two(first[stop] - first[start]), _power_of_two(stop - start)
+        blocks.append(
+            Block(
+                (start, stop),
+                _lengthened(padded_others[here], pieces, n_others),
+                _lengthened(padded_values[here], pieces, 0),
+                _lengthened((owner[here] - start).astype(np.int32), pieces, 0),
+                _lengthened(lists.lengths[start:stop].astype(values.dtype), members, 0),
+            )
+        )
+        start = stop
+    return blocks
+
+
+def _power_of_two(n: int) -> int:
+    return 1 << max(0, int(n - 1).bit_length())
+
+
+def _lengthened(array: np.ndarray, n: int, value) -> np.ndarray:
+    return np.concatenate([array, np.full((n - len(array), *array.shape[1:]), value, array.dtype)])
+
+
+# ---------------------------------------------------------------- alternating least squares
+
+
+class AlternatingModel(Recommender):
+    """r̂_ui = μ + b_u + b_i + p_uᵀq_i; the biases first, then p and q by turns, each in closed form."""
+
+    task = "rating"
+
+    # ---------------------------------------------------------------- the wing's part
+
+    def _to_blocks(self, blocks: list[Block]) -> list:
+        """The blocks as tensors, kept for all sweeps."""
+        raise NotImplementedError
+
+    def _least_squares(self, blocks: list, factors) -> tuple:
+        """Equation (dc-als) for all owners: their vectors, a tensor (owners, factors), and Σ pᵀb as a float.
+
+        factors : (others, factors), a tensor. b = Σ r q over an owner's ratings, the right side of the equations.
+        Raises DivergedError where the equations have no single solution.
+        """
+        raise NotImplementedError
+
+    def _to_numpy(self, tensor) -> np.ndarray:
+        raise NotImplementedError
+
+    def _to_tensor(self, array: np.ndarray):
+        raise NotImplementedError
+
+    # ---------------------------------------------------------------- what both share
+
+    def _check_hyper_parameters(self) -> None:
+        check_number("factors", self.factors, 1, whole=True)
+        check_number("epochs", self.epochs, 1, whole=True)
+        check_number("reg", self.reg, 0)
+        check_choice("biased", self.biased, (True, False))
+        check_choice("weighted", self.weighted, (True, False))
+        check_number("seed", self.seed, 0, whole=True)
+
+    def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:
+        self._fit_biases(train)
+        rest = self._rest(train, self._user_bias)
+        by_user, by_item = self._pieces(train, rest)
+        squares = float((rest**2).sum())
+        n_i = np.bincount(train.items, minlength=train.n_items)
+        start = np.random.default_rng(self.seed).normal(0, self.factors**-0.5, (train.n_users, self.factors))
+        self._user_factors = self._to_tensor(start.astype(np.float32))
+        for epoch in bar(range(1, self.epochs + 1), type(self).__name__, progress):
+            self._item_factors, _ = self._least_squares(by_item, self._user_factors)
+            self._user_factors, explained = self._least_squares(by_user, self._item_factors)
+            # With p_u the best for q, the users' part of the objective is Σ r² - Σ p_uᵀb_u: no ratings needed.
+            q = self._to_numpy(self._item_factors).astype(np.float64)
+            penalty = self.reg * float(((n_i if self.weighted else n_i > 0) * (q**2).sum(1)).sum())
+            self._write_down(epoch, squares - explained + penalty, squares)
+            if validation is not None:
+                errors = self._predict(validation.users, validation.items, None, None) - validation.ratings
+                self.history_[-1]["validation_rmse"] = float(np.sqrt(np.square(errors).mean()))
+
+    def _fit_biases(self, train: Coded) -> None:
+        if self.biased:
+            found = fit_biases(train.users, train.items, train.ratings, train.n_users, train.n_items)
+        else:
+            found = train.ratings.mean(), np.zeros(train.n_users), np.zeros(train.n_items)
+        self._mean, self._user_bias, self._item_bias = found
+
+    def _rest(self, coded: Coded, user_bias: np.ndarray) -> np.ndarray:
+        """What the biases leave of each rating, (n,)."""
+        if not self.biased:
+            return coded.ratings
+        return coded.ratings - self._mean - user_bias[coded.users] - self._item_bias[coded.items]
+
+    def _pieces(self, coded: Coded, rest: np.ndarray) -> tuple[list, list]:
+        rest = rest.astype(np.float32)
+        by_user = in_blocks(coded.users, coded.items, rest, coded.n_users, coded.n_items)
+        by_item = in_blocks(coded.items, coded.users, rest, coded.n_items, coded.n_users)
+        return self._to_blocks(by_user), self._to_blocks(by_item)
+
+    def _write_down(self, epoch: int, objective: float, squares: float) -> None:
+        """Exact solutions never raise the objective: where it rises, or is not finite, the equations were singular."""
+        before = self.history_[-1]["objective"] if self.history_ else 2 * squares
+        if not objective <= before + 1e-3 * squares:
+            raise self._singular(f"the objective went from {before:.6g} to {objective:.6g} in epoch {epoch}")
+        self.history_.append({"epoch": epoch, "objective": objective})
+
+    def _singular(self, what: str) -> DivergedError:
+        return DivergedError(
+            f"{type(self).__name__}: {what}; its equations have no single solution where a user or an item has "
+            f"fewer ratings than `factors` (it is {self.factors}); raise `reg` (it is {self.reg:g}), or lower `factors`"
+        )
+
+    def _fold_in(self, histories: Coded) -> tuple:
+        """p (a tensor) and b of new people: the two steps of a sweep that concern them, items as they are."""
+        bias = np.zeros(histories.n_users)
+        if self.biased:
+            residuals = histories.ratings - self._mean - self._item_bias[histories.items]
+            bias = shrunk_means(histories.users, residuals, histories.n_users, REG_USER)
+        rest = self._rest(histories, bias).astype(np.float32)
+        blocks = in_blocks(histories.users, histories.items, rest, histories.n_users, histories.n_items)
+        return self._least_squares(self._to_blocks(blocks), self._item_factors)[0], bias
+
+    def _people_of(self, histories: Coded | None) -> tuple:
+        return (self._user_factors, self._user_bias) if histories is None else self._fold_in(histories)
+
+    def _prior(self, users, items, histories):
+        bias = self._user_bias if histories is None else self._fold_in(histories)[1]
+        # Code -1 stands for an unknown id: it picks the zero put at the end.
+        return self._mean + np.append(bias, 0)[users] + np.append(self._item_bias, 0)[items]
+
+    def _level(self, user_bias: np.ndarray, items: np.ndarray) -> np.ndarray | float:
+        """μ + b_u + b_i, broadcast; 0 where there are no biases."""
+        return self._mean + user_bias + self._item_bias[items] if self.biased else 0.0
+
+    def _parameter_shapes(self, n_users: int, n_items: int) -> dict[str, tuple[int, ...]]:
+        return {
+            "mean": (),
+            "user_bias": (n_users,),
+            "item_bias": (n_items,),
+            "user_factors": (n_users, self.factors),
+            "item_factors": (n_items, self.factors),
+        }
+
+    def _get_parameters(self) -> dict[str, np.ndarray]:
+        return {
+            "mean": np.asarray(self._mean),
+            "user_bias": self._user_bias,
+            "item_bias": self._item_bias,
+            "user_factors": self._to_numpy(self._user_factors),
+            "item_factors": self._to_numpy(self._item_factors),
+        }
+
+    def _set_parameters(self, parameters: dict[str, np.ndarray]) -> None:
+        self._mean = float(parameters["mean"])
+        self._user_bias, self._item_bias = parameters["user_bias"], parameters["item_bias"]
+        self._user_factors = self._to_tensor(parameters["user_factors"])
+        self._item_factors = self._to_tensor(parameters["item_factors"])
+
+
+# ---------------------------------------------------------------- truncated SVD
+
+
+class SpectralModel(Recommender):
+    """The truncated SVD of a sparse matrix: scores are X V_K V_Kᵀ, people and items vectors of length k.
+
+    The matrix is never filled: `_values` says what stands at the known places, and elsewhere it is 0.
+    """
+
+    _rated: ClassVar[bool]
+
+    # ---------------------------------------------------------------- the wing's part
+
+    def _to_blocks(self, blocks: list[Block]) -> list:
+        """The blocks as tensors."""
+        raise NotImplementedError
+
+    def _multiply(self, blocks: list, V):
+        """X V, a tensor (owners, columns of V)."""
+        raise NotImplementedError
+
+    def _new_directions(self, Z, basis, width: int) -> tuple:
+        """What Z, a tensor (n, b), holds beyond a basis, a tensor (n, m), or None for an empty one.
+
+        Returns Q, a tensor (n, width), orthonormal and orthogonal to the basis, of the first columns of Z; and, as
+        NumPy arrays, C = basisᵀ Z (m, b) and R = Qᵀ (Z - basis C) (width, b).
+        """
+        raise NotImplementedError
+
+    def _side_by_side(self, left, right):
+        """One tensor of the columns of both."""
+        raise NotImplementedError
+
+    def _to_numpy(self, tensor) -> np.ndarray:
+        raise NotImplementedError
+
+    def _to_tensor(self, array: np.ndarray):
+        raise NotImplementedError
+
+    # ---------------------------------------------------------------- what both share
+
+    def _check_hyper_parameters(self) -> None:
+        check_number("factors", self.factors, 1, whole=True)
+        check_number("seed", self.seed, 0, whole=True)
+
+    def _values(self, coded: Coded) -> np.ndarray:
+        """(n,) float64: what the matrix holds at the known places."""
+        raise NotImplementedError
+
+    def _fit_level(self, train: Coded) -> None:
+        """Learns what `_values` takes off."""
+
+    def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:
+        self._fit_level(train)
+        values = self._values(train)
+        if not np.abs(values).max() > 0:
+            raise ValueError(
+                f"{type(self).__name__}: nothing is left to decompose, all its matrix is 0; are all ratings equal?"
+            )
+        n_users, n_items = train.n_users, train.n_items
+        by_user = self._to_blocks(in_blocks(train.users, train.items, values, n_users, n_items))
+        by_item = self._to_blocks(in_blocks(train.items, train.users, values, n_items, n_users))
+        V = self._right_vectors(by_user, by_item, n_items, self._rank(n_users, n_items))
+        self._item_factors = self._to_tensor(V)
+        self._user_factors = self._multiply(by_user, self._item_factors)
+
+    def _rank(self, n_users: int, n_items: int) -> int:
+        """How many directions are kept."""
+        return min(self.factors, n_users, n_items)
+
+    def _right_vectors(self, by_user: list, by_item: list, n_items: int, k: int) -> np.ndarray:
+        """V_K (n_items, k): the first k eigenvectors of XᵀX, by block Lanczos (Golub and Underwood 1977).
+
+        From a random start the space spanned by Q, XᵀXQ, (XᵀX)²Q, … is built block by block, each made orthogonal
+        to all before. In that space XᵀX is a small matrix H. Its eigenvectors are good enough when what XᵀX makes
+        of them leaves the space by no more than RESIDUAL.
+        """
+        # Few items: the first block spans them all, and one step is exact.
+        width = n_items if n_items <= FEW_ITEMS else KRYLOV_BLOCK
+        start = np.random.default_rng(self.seed).normal(size=(n_items, width))
+        basis, _, _ = self._new_directions(self._to_tensor(start), None, width)
+        block, H = basis, np.zeros((0, 0))
+        while True:
+            Z = self._multiply(by_item, self._multiply(by_user, block))
+            m, old = basis.shape[1], len(H)
+            block, C, R = self._new_directions(Z, basis, min(KRYLOV_BLOCK, n_items - m))
+            H = np.block([[H, C[:old]], [C[:old].T, C[old:]]])
+            eigenvalues, W = np.linalg.eigh((H + H.T) / 2)
+            eigenvalues, W = eigenvalues[::-1], W[:, ::-1]
+            leaves = np.linalg.norm(R @ W[old:, :k], axis=0)
+            whole = np.linalg.norm(R) <= NOTHING * eigenvalues[0]  # nothing new: XᵀX stays in this space
+            if m >= k and (whole or (leaves <= RESIDUAL * np.abs(eigenvalues[:k])).all()):
+                break
+            basis = self._side_by_side(basis, block)
+        V = self._to_numpy(basis) @ W[:, :k]
+        V[:, eigenvalues[:k] <= NOTHING * eigenvalues[0]] = 0
+        size = np.abs(V)
+        first = (size > 0.9 * size.max(axis=0)).argmax(axis=0)
+        return V * np.where(V[first, np.arange(k)] < 0, -1.0, 1.0)
+
+    def _people_of(self, histories: Coded | None):
+        """The vectors of everybody known, or of the people of `histories`: equation (dc-fold-in)."""
+        if histories is None:
+            return self._user_factors
+        values = self._values(histories)
+        blocks = in_blocks(histories.users, histories.items, values, histories.n_users, histories.n_items)
+        return self._multiply(self._to_blocks(blocks), self._item_factors)
+
+    def _level(self, items: np.ndarray) -> np.ndarray | float:
+        """What is added to the scores of items."""
+        return 0.0
+
+    def _parameter_shapes(self, n_users: int, n_items: int) -> dict[str, tuple[int, ...]]:
+        k = self._rank(n_users, n_items)
+        return {"user_factors": (n_users, k), "item_factors": (n_items, k)}
+
+    def _get_parameters(self) -> dict[str, np.ndarray]:
+        return {
+            "user_factors": self._to_numpy(self._user_factors),
+            "item_factors": self._to_numpy(self._item_factors),
+        }
+
+    def _set_parameters(self, parameters: dict[str, np.ndarray]) -> None:
+        self._user_factors = self._to_tensor(parameters["user_factors"])
+        self._item_factors = self._to_tensor(parameters["item_factors"])
+
+
+class ZeroFilledModel(SpectralModel):
+    """Of the ratings, or of ones where there are none; 0 where a pair is unknown."""
+
+    task = "ranking"
+
+    def _check_hyper_parameters(self) -> None:
+        if self.factors is not None:
+            check_number("factors", self.factors, 1, whole=True)
+        check_number("seed", self.seed, 0, whole=True)
+
+    def _rank(self, n_users: int, n_items: int) -> int:
+        if self.factors is None:
+            return max(1, min(PURE_SVD_FACTORS, min(n_users, n_items) // 4))
+        return super()._rank(n_users, n_items)
+
+    def _values(self, coded: Coded) -> np.ndarray:
+        if self.rating_range_ is None:
+            return np.ones(len(coded.items))
+        if coded.ratings is None:  # a history that only says what was liked
+            return np.full(len(coded.items), self.rating_range_[1])
+        return coded.ratings.astype(np.float64)
+
+    def _prior(self, users, items, histories):
+        return np.zeros(len(users))
+
+
+class MeanFilledModel(SpectralModel):
+    """Of the ratings less their items' means; 0 where a pair is unknown, as if the mean had been filled in."""
+
+    task = "rating"
+
+    def _fit_level(self, train: Coded) -> None:
+        self._mean = float(train.ratings.mean())
+        self._item_mean = shrunk_means(train.items, train.ratings, train.n_items, 0.0)
+
+    def _values(self, coded: Coded) -> np.ndarray:
+        return coded.ratings - self._item_mean[coded.items]
+
+    def _level(self, items: np.ndarray) -> np.ndarray:
+        return self._item_mean[items]
+
+    def _prior(self, users, items, histories):
+        return np.append(self._item_mean, self._mean)[items]
+
+    def _parameter_shapes(self, n_users: int, n_items: int) -> dict[str, tuple[int, ...]]:
+        return {"mean": (), "item_mean": (n_items,), **super()._parameter_shapes(n_users, n_items)}
+
+    def _get_parameters(self) -> dict[str, np.ndarray]:
+        return {"mean": np.asarray(self._mean), "item_mean": self._item_mean, **super()._get_parameters()}
+
+    def _set_parameters(self, parameters: dict[str, np.ndarray]) -> None:
+        self._mean, self._item_mean = float(parameters["mean"]), parameters["item_mean"]
+        super()._set_parameters(parameters)
