@@ -171,7 +171,7 @@ class SVDpp(_Factors, ImplicitSumModel):
     def __init__(
         self,
         factors: int = 50,
-        epochs: int = 8,
+        epochs: int = 10,
         learning_rate: float = 0.015,
         reg: float = 0.13,
         reg_implicit: float = 3.0,
@@ -260,7 +260,7 @@ class NMF(TorchRecommender, NonNegativeModel):
     supports = frozenset({"histories", "similar_items"})
 
     def __init__(
-        self, factors: int = 8, epochs: int = 10, reg: float = 0.1, seed: int = 0, device: str = "auto"
+        self, factors: int = 8, epochs: int = 15, reg: float = 0.1, seed: int = 0, device: str = "auto"
     ):
         self.factors = factors
         self.epochs = epochs

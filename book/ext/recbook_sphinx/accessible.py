@@ -8,6 +8,7 @@ from sphinx.application import Sphinx
 MENDED = (
     # pandas leaves the corner of a table empty: an empty cell is no heading of anything.
     ("<th></th>", "<td></td>"),
+    ('<th class="head"><p></p></th>', '<td class="head"></td>'),
     # A role that WAI-ARIA has dropped; entries of a list are list items.
     ('role="doc-biblioentry"', 'role="listitem"'),
 )

@@ -133,7 +133,7 @@ def place_side_by_side(parent: nodes.Element) -> None:
 
 def visit_drawing(translator, node: drawing) -> None:
     scrolls = "min-width:" in node["svg"].partition(">")[0]
-    about = ' tabindex="0" role="region" aria-label="A wide figure: scroll sideways"' if scrolls else ""
+    about = ' tabindex="0" role="group" aria-label="A wide figure: scroll sideways"' if scrolls else ""
     translator.body.append(f'<div class="rb-plot-box"{about}>{node["svg"]}</div>\n')
     raise nodes.SkipNode
 
