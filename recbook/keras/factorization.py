@@ -151,13 +151,10 @@ class ImplicitSumNetwork(FactorNetwork):
         shape = (n_items, factors)
         self.implicit_factors = self.add_weight(shape=shape, name="implicit_factors", initializer="zeros")
 
-    def sums(self, places, items, n: int, by_item=None):
-        """|N|^-½ Σ y_j of n lists, (n, factors): the items, list by list, and the list that each belongs to.
-
-        by_item : the order that sorts `items`, for the gradient's sake
-        """
+    def sums(self, places, items, n: int):
+        """|N|^-½ Σ y_j of n lists, (n, factors): the items, list by list, and the list that each belongs to."""
         lengths = ops.segment_sum(ops.ones_like(places, dtype=self.implicit_factors.dtype), places, n)
-        y = backend.sums_of_rows(self.implicit_factors, items, places, n, by_item)
+        y = backend.sums_of_rows(self.implicit_factors, items, places, n)
         return y * ops.rsqrt(ops.maximum(lengths, 1))[:, None]
 
 
@@ -207,7 +204,7 @@ class SVDpp(_Factors, ImplicitSumModel):
 
     def _objective(self, network: ImplicitSumNetwork, batch: dict):
         n = network.user_bias.shape[0] + 1  # the last one is nobody: the batch is filled up with it
-        implicit = network.sums(batch["member_user"], batch["member_item"], n, batch["by_item"])
+        implicit = network.sums(batch["member_user"], batch["member_item"], n)
         b_u, b_i, p, q = network.rows(batch["user"], batch["item"])
         y = ops.take(network.implicit_factors, batch["item"], axis=0)
         score = network.score(b_u, b_i, p + ops.take(implicit, batch["user"], axis=0), q)
