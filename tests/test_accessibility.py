@@ -171,7 +171,11 @@ def nameless(window: browser.Browser) -> list[str]:
         focusable = any(
             p["name"] == "focusable" and p["value"].get("value") for p in node.get("properties", [])
         )
-        if node["ignored"] or not focusable or role in ("RootWebArea", "generic", "none", "region", "group", "Pre"):
+        if (
+            node["ignored"]
+            or not focusable
+            or role in ("RootWebArea", "generic", "none", "region", "group", "Pre")
+        ):
             continue  # a box that scrolls can have the focus, and is no control
         if not node.get("name", {}).get("value", "").strip():
             shown = window.driver.execute_cdp_cmd(

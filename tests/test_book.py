@@ -230,7 +230,9 @@ def test_every_paper_has_what_finds_it() -> None:
         if entry.type == "book":
             assert entry.fields["publisher"], key
         else:
-            assert entry.fields["pages"] and (entry.fields.get("journal") or entry.fields.get("booktitle")), key
+            assert entry.fields["pages"] and (entry.fields.get("journal") or entry.fields.get("booktitle")), (
+                key
+            )
         assert key.startswith(entry.persons["author"][0].last_names[-1].lower()), key
 
 
