@@ -16,6 +16,7 @@ from pybtex.database import parse_file
 
 from book import shots
 from book.ext.recbook_sphinx import docstrings, linked_tests, sources, tabs
+from tests.small_book import build
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = shots.toc_pages(ROOT / "_toc.yml")
@@ -293,25 +294,9 @@ Words of Keras.
 """
 
 
-def build(folder: Path, builder: str) -> Path:
-    from sphinx.application import Sphinx
-    from sphinx.util.docutils import docutils_namespace, patch_docutils
-
-    (folder / "index.md").write_text(PAGE, encoding="utf-8")
-    settings = {
-        "extensions": ["myst_parser", "sphinx_design", "recbook_sphinx"],
-        "myst_enable_extensions": ["colon_fence"],
-    }
-    out = folder / builder
-    with patch_docutils(folder), docutils_namespace():
-        Sphinx(folder, None, out, folder / "doctrees", builder, settings, status=None, warning=None).build()
-    return out
-
-
 @pytest.mark.parametrize("builder", ["html", "latex"])
-def test_html_has_tabs_and_print_has_one_after_the_other(builder: str, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "book" / "ext"))
-    out = build(tmp_path, builder)
+def test_html_has_tabs_and_print_has_one_after_the_other(builder: str, tmp_path: Path) -> None:
+    out = build(tmp_path, builder, {"index.md": PAGE})
     if builder == "html":
         html = (out / "index.html").read_text("utf-8")
         synced = re.findall(r'data-sync-group="(\w+)" data-sync-id="(\w+)"', html)

@@ -16,6 +16,7 @@ from recbook.keras import backend
 from recbook.keras.base import resolve_device as keras_device
 from recbook.neighborhoods import SIMILARITIES
 from recbook.torch.base import resolve_device as torch_device
+from tests.small_data import data_for
 
 BOTH = pytest.mark.parametrize("resolve", [torch_device, keras_device], ids=["torch", "keras"])
 WINGS = pytest.mark.parametrize("wing", [rt, rk], ids=["torch", "keras"])
@@ -33,10 +34,6 @@ def with_cuda(monkeypatch):
     """A machine that says it has one; nothing is computed there."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(backend, "has_gpu", lambda: True)
-
-
-def data():
-    return datasets.make_taste_groups(n_users=20, n_items=15, density=0.5).data
 
 
 def test_names_without_cuda(no_cuda):
@@ -80,9 +77,9 @@ def test_mps_is_torchs_alone(monkeypatch):
 def test_neighbours_refuse_mps_which_has_no_float64(monkeypatch, name):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     with pytest.raises(RuntimeError, match=f"`device='mps'` has no float64, which {name} needs.*use 'cpu'"):
-        getattr(rt, name)(device="mps").fit(data())
+        getattr(rt, name)(device="mps").fit(data_for(getattr(rt, name)))
     with pytest.raises(RuntimeError, match="`device='mps'` is for PyTorch alone"):
-        getattr(rk, name)(device="mps").fit(data())
+        getattr(rk, name)(device="mps").fit(data_for(getattr(rk, name)))
 
 
 @WINGS
@@ -90,7 +87,7 @@ def test_neighbours_refuse_mps_which_has_no_float64(monkeypatch, name):
 def test_a_device_that_cannot_be_had_leaves_the_model_as_it_was(wing, name, no_cuda):
     model = getattr(wing, name)(device="cuda")
     with pytest.raises(RuntimeError, match="`device='cuda'`"):
-        model.fit(data())
+        model.fit(data_for(type(model)))
     with pytest.raises(NotFittedError):
         model.recommend()
 
@@ -99,7 +96,8 @@ def test_a_device_that_cannot_be_had_leaves_the_model_as_it_was(wing, name, no_c
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_does_not_tie_a_model_to_the_device_that_wrote_it(wing, name, no_cuda, tmp_path):
     path = tmp_path / "model.npz"
-    model = getattr(wing, name)(device="cpu").fit(data(), progress=False)
+    cls = getattr(wing, name)
+    model = cls(device="cpu").fit(data_for(cls), progress=False)
     model.save(path)
     with np.load(path) as archive:
         assert "device" not in json.loads(archive["head"].item())["hyper_parameters"]
@@ -113,7 +111,8 @@ def test_a_file_does_not_tie_a_model_to_the_device_that_wrote_it(wing, name, no_
 @WINGS
 @pytest.mark.parametrize("name", NAMES)
 def test_auto_computes_on_this_machine(wing, name):
-    model = getattr(wing, name)(device="auto").fit(data(), progress=False)
+    cls = getattr(wing, name)
+    model = cls(device="auto").fit(data_for(cls), progress=False)
     assert np.isfinite(model.score_matrix()).all()
 
 
@@ -142,5 +141,5 @@ def test_cuda_gives_what_the_cpu_gives(wing, name, parameters, tmp_path):
 
 @pytest.mark.gpu
 def test_torch_computes_where_it_says():
-    model = rt.UserKNN(device="cuda").fit(data())
+    model = rt.UserKNN(device="cuda").fit(data_for(rt.UserKNN))
     assert model.device_.type == "cuda" and model._similarity.device.type == "cuda"

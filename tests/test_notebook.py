@@ -7,9 +7,7 @@ import gzip
 import io
 import json
 import re
-import sys
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -17,13 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from book.ext.recbook_sphinx import figures as in_book
 from recbook import figures
 from recbook import notebook as nb
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "book" / "ext"))
-
-from recbook_sphinx import figures as in_book  # noqa: E402  (after the path is set)
+from tests.small_book import build
 
 ALT = "Two lines against x from 1 to 100: one rises from 0.2 to 0.5, the other falls from 0.3 to 0.1."
 OTHER_ALT = "The same two lines once more, and this sentence exists so that the text is another one."
@@ -296,9 +291,6 @@ def notebook_of(outputs: list[list[tuple[dict, dict]]]) -> str:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> str:
     """A page with one drawing, the same twice in one cell, a wide one, a PNG, and a picture that is not by `show`."""
-    from sphinx.application import Sphinx
-    from sphinx.util.docutils import docutils_namespace, patch_docutils
-
     with matplotlib.rc_context(figures.STYLE), pytest.MonkeyPatch.context() as patch:
         found = []
         patch.setattr(figures, "display", lambda data, metadata, raw: found.append((data, metadata)))
@@ -307,20 +299,11 @@ def page(tmp_path_factory) -> str:
         one, same, wide, png = found
     bare = ({"image/png": png[0]["image/png"], "text/plain": "<Figure size 640x480>"}, {})
     folder = tmp_path_factory.mktemp("book")
-    (folder / "index.ipynb").write_text(notebook_of([[one], [one, same], [wide], [png], [bare]]), "utf-8")
-    settings = {
-        "extensions": ["myst_nb", "recbook_sphinx.figures"],
-        "nb_execution_mode": "off",
-        "html_theme": "basic",
-    }
-    with patch_docutils(folder), docutils_namespace():
-        app = Sphinx(
-            folder, None, folder / "_build", folder / "_build" / ".doctrees", "html", settings,
-            status=None, warning=io.StringIO(), freshenv=True,
-        )  # fmt: skip
-        app.build()
-        assert app._warning.getvalue() == ""
-    return (folder / "_build" / "index.html").read_text("utf-8")
+    text = notebook_of([[one], [one, same], [wide], [png], [bare]])
+    said = io.StringIO()
+    out = build(folder, "html", {"index.ipynb": text}, said, extensions=("myst_nb", "recbook_sphinx.figures"))
+    assert said.getvalue() == ""
+    return (out / "index.html").read_text("utf-8")
 
 
 def test_drawings_stand_in_the_page_with_names_of_their_own(page):

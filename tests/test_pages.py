@@ -14,6 +14,7 @@ import pytest
 
 from book.ext.recbook_sphinx import chapters, diagrams, page_foot, page_head, parts, status
 from book.shots import toc_pages
+from tests.small_book import build
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = [page for page in toc_pages(ROOT / "_toc.yml") if (ROOT / f"{page}.ipynb").is_file()]
@@ -145,29 +146,8 @@ def test_the_foot_says_when_how_long_and_on_what() -> None:
     assert "python tasks.py run chapters/a.ipynb" in page_foot.foot("chapters/a", {})
 
 
-def build(folder: Path, builder: str, files: dict[str, str], warnings: io.StringIO | None = None) -> Path:
-    from sphinx.application import Sphinx
-    from sphinx.util.docutils import docutils_namespace, patch_docutils
-
-    for name, text in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    settings = {
-        "extensions": ["myst_nb", "sphinx_design", "recbook_sphinx"],
-        "myst_enable_extensions": ["colon_fence", "attrs_block", "deflist"],
-        "nb_execution_mode": "off",
-    }
-    out = folder / builder
-    with patch_docutils(folder), docutils_namespace():
-        Sphinx(
-            folder, None, out, folder / "doctrees", builder, settings, status=None, warning=warnings
-        ).build()
-    return out
-
-
 @pytest.mark.parametrize("builder", ["html", "latex"])
-def test_head_and_foot_on_the_page(builder: str, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "book" / "ext"))
+def test_head_and_foot_on_the_page(builder: str, tmp_path: Path) -> None:
     own = json.dumps(notebook(run=RUN, prerequisites=["The chapter b."]))
     other = "(b)=\n# The other\n"
     index = "# Index\n\n```{toctree}\nchapters/a\nchapters/b\n```\n"
@@ -298,8 +278,7 @@ def test_a_diagram_without_its_text_is_refused(old: str, new: str, message: str)
         diagrams.description(svg.replace(old, new))
 
 
-def test_diagrams_stand_in_the_page(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "book" / "ext"))
+def test_diagrams_stand_in_the_page(tmp_path: Path) -> None:
     out = build(tmp_path, "html", {"index.md": "# Index\n\n```{diagram} loop\n```\n"})
     html = (out / "index.html").read_text("utf-8")
     assert re.search(r'<div class="rb-diagram"><svg [^>]*role="img"', html)
@@ -307,16 +286,14 @@ def test_diagrams_stand_in_the_page(tmp_path: Path, monkeypatch) -> None:
 
 
 @pytest.mark.skipif(not ctypes.util.find_library("cairo"), reason="no libcairo: apt-get install libcairo2")
-def test_diagrams_in_print_are_images(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "book" / "ext"))
+def test_diagrams_in_print_are_images(tmp_path: Path) -> None:
     out = build(tmp_path, "latex", {"index.md": "# Index\n\n```{diagram} loop\n```\n"})
     tex = next(out.glob("*.tex")).read_text("utf-8")
     assert re.search(r"\\sphinxincludegraphics.*\{loop\}\.pdf|\\sphinxincludegraphics.*loop\.pdf", tex)
     assert (out / "loop.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_an_unknown_diagram_is_named(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "book" / "ext"))
+def test_an_unknown_diagram_is_named(tmp_path: Path) -> None:
     said = io.StringIO()
     build(tmp_path, "html", {"index.md": "# Index\n\n```{diagram} nothing\n```\n"}, said)
     assert "there is no nothing.svg in book/static" in said.getvalue()

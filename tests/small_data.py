@@ -1,0 +1,31 @@
+"""A small dataset for any model: what its task and its needs say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from recbook.interactions import Dataset, Interactions
+
+WARM = 9999  # an item that is in the table and in no interaction
+
+
+def data_for(cls, seed: int = 0) -> Dataset:
+    """What `cls` can be fitted on: as its task and its needs say. Users are strings, items integers."""
+    rng = np.random.default_rng(seed)
+    u, i = np.nonzero(rng.random((16, 12)) < 0.55)
+    rows = rng.permutation(len(u))
+    df = pd.DataFrame({"user": [f"u{n}" for n in u[rows]], "item": 100 - i[rows]})
+    if cls.task == "rating":
+        df["rating"] = rng.integers(1, 11, len(df)) / 2
+    elif cls.task == "click":
+        df["rating"] = rng.integers(0, 2, len(df)).astype(float)
+    df["timestamp"] = rng.integers(0, 10**6, len(df))
+    df["position"] = rng.integers(0, 5, len(df))
+    sides = {"users": sorted(df.user.unique()), "items": [*sorted(df.item.unique()), WARM]}
+    words = np.array(["Comedy", "War|Drama", "Drama", "Comedy|Romance"])
+    tables = {
+        side: pd.DataFrame({c: rng.choice(words, len(ids)) for c in cls.needs.get(side, [])}, index=ids)
+        for side, ids in sides.items()
+    }
+    return Dataset(Interactions.from_frame(df), **tables)
