@@ -59,6 +59,11 @@ const step = () => {
 };
 requestAnimationFrame(step);
 """
+# Paragraphs that hold the source of a table: what the renderer did not read as one.
+RAW_TABLES = r"""
+return [...document.querySelectorAll('article.bd-article p')].map(e => e.textContent)
+  .filter(text => /\|\s*:?(-{3,}|—)/.test(text)).map(text => text.slice(0, 80));
+"""
 FIRST_PAINT = "return performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 
@@ -76,6 +81,7 @@ def wide(running, site):
             "title": running.run("return document.querySelector('h1').innerText.trim()"),
             "formulas": running.run(FORMULAS),
             "pictures": running.run(PICTURES),
+            "raw tables": running.run(RAW_TABLES),
             "console": running.console(),
             "requests": running.requests(),
         }
@@ -116,6 +122,11 @@ def test_formulas_are_set(wide, page) -> None:
     assert (unset, errors) == (0, 0)
     if page in ("chapters/notation", "chapters/sources", TABBED):
         assert total >= 3
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_table_is_left_as_text(wide, page) -> None:
+    assert wide(page)["raw tables"] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
