@@ -231,6 +231,7 @@ class SVDpp(_Factors, ImplicitSumModel):
 Factors = tuple[keras.KerasTensor, keras.KerasTensor]  # vectors (n, k) and biases (n,) of users, or of items
 
 
+@backend.compiled
 def multiplied(mine: Factors, across: Factors, side: tuple, half: float, reg: float) -> tuple:
     """One multiplicative update of `mine`, equation (mf-nmf-update), and the mean squared error before it.
 
