@@ -24,6 +24,10 @@ class PairNetwork(keras.Model):
     def call(self, users, items):
         return self.score(self.vectors("user", users), self.vectors("item", items))
 
+    def size(self, users: Vectors, items: Vectors):
+        """What the penalty makes small, (n,): the squares of the pair's vectors."""
+        return sum(ops.sum(ops.square(vectors), axis=1) for vectors in (*users, *items))
+
     def add_weights(self, shapes: dict[str, tuple[int, ...]]) -> None:
         for name, shape in shapes.items():
             setattr(self, name, self.add_weight(shape=shape, name=name, initializer="zeros"))
@@ -83,8 +87,7 @@ class _Pairs(KerasGradientModel, PairModel):
             loss = ops.square(batch["target"] - score)
         else:
             loss = ops.binary_crossentropy(batch["target"], score, from_logits=True)
-        penalty = sum(ops.sum(ops.square(vectors), axis=1) for vectors in (*users, *items))
-        return ops.mean(loss + self.reg * penalty)
+        return ops.mean(loss + self.reg * network.size(users, items))
 
     def _user_vectors(self, users: np.ndarray, histories) -> Vectors:
         return self._network.vectors("user", users)

@@ -25,6 +25,14 @@ class GMFNetwork(PairNetwork):
     def score_all(self, users: Vectors, items: Vectors):
         return self.bias + (users[0] * self.gmf_head) @ ops.transpose(items[0])
 
+    def size(self, users: Vectors, items: Vectors):
+        return weighed(self.gmf_head, users[0], items[0])
+
+
+def weighed(head, p, q):
+    """Σ_k |h_k| (p_k² + q_k²): without |h_k|, h could grow while p and q shrink, and nothing would be held."""
+    return ops.matmul(ops.square(p) + ops.square(q), ops.abs(head))
+
 
 class NeuMFNetwork(MLPNetwork):
     """ŷ_ui = b + hᵀ(p_u ⊙ q_i) + wᵀx_L: both branches, each with vectors of its own, equation (ncf-neumf)."""
@@ -41,6 +49,9 @@ class NeuMFNetwork(MLPNetwork):
     def score_all(self, users: Vectors, items: Vectors):
         return super().score_all(users, items) + (users[0] * self.gmf_head) @ ops.transpose(items[0])
 
+    def size(self, users: Vectors, items: Vectors):
+        return super().size(users[1:], items[1:]) + weighed(self.gmf_head, users[0], items[0])
+
 
 class _NCF(_Pairs):
     """Trained on who met what, with negatives drawn."""
@@ -53,8 +64,8 @@ class GMF(_NCF):
     """Generalised matrix factorisation, the linear branch of NCF (He et al. 2017).
 
     ŷ_ui = b + hᵀ(p_u ⊙ q_i), equation (ncf-gmf): a dot product whose terms have learnt weights. Trained on the mean
-    over positives and drawn negatives of the logistic loss + reg (‖p_u‖² + ‖q_i‖²), equation (ncf-objective).
-    h starts at 1, where GMF is a plain dot product.
+    over positives and drawn negatives of the logistic loss + reg Σ_k |h_k| (p_uk² + q_ik²), equations
+    (ncf-objective) and (ncf-penalty). h starts at 1, where GMF is a plain dot product.
 
     factors : length of p, q and h;  epochs, learning_rate, batch_size, optimizer : of the training
     reg : λ, of each example
@@ -167,8 +178,8 @@ class NeuMF(_NCF):
     """Neural matrix factorisation: both branches of NCF, added up (He et al. 2017).
 
     ŷ_ui = b + hᵀ(p_u ⊙ q_i) + wᵀx_L, equation (ncf-neumf), the multi-layer branch on vectors of its own. Trained on
-    the mean over positives and drawn negatives of the logistic loss + reg (the squares of all four vectors),
-    equation (ncf-objective); from the start, without the paper's training of the branches beforehand.
+    the mean over positives and drawn negatives of the logistic loss + reg (the penalties of both branches), equation
+    (ncf-objective); from the start, without the paper's training of the branches beforehand.
 
     factors : length of p, q and h;  mlp_factors : length of the other branch's vectors
     layers : widths of its hidden layers

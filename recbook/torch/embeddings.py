@@ -25,6 +25,10 @@ class PairNetwork(nn.Module):
     def forward(self, users: Tensor, items: Tensor) -> Tensor:
         return self.score(self.vectors("user", users), self.vectors("item", items))
 
+    def size(self, users: Vectors, items: Vectors) -> Tensor:
+        """What the penalty makes small, (n,): the squares of the pair's vectors."""
+        return sum((vectors**2).sum(1) for vectors in (*users, *items))
+
     def add_parameters(self, shapes: dict[str, tuple[int, ...]]) -> None:
         for name, shape in shapes.items():
             self.register_parameter(name, nn.Parameter(torch.zeros(shape)))
@@ -84,8 +88,7 @@ class _Pairs(TorchGradientModel, PairModel):
             loss = torch.square(batch["target"] - score)
         else:
             loss = F.binary_cross_entropy_with_logits(score, batch["target"], reduction="none")
-        penalty = sum((vectors**2).sum(1) for vectors in (*users, *items))
-        return (loss + self.reg * penalty).mean()
+        return (loss + self.reg * network.size(users, items)).mean()
 
     def _user_vectors(self, users: np.ndarray, histories) -> Vectors:
         return self._network.vectors("user", self._to_tensor(users))
