@@ -28,6 +28,7 @@ class PairModel(FactorModel):
         super()._check_hyper_parameters()
         if hasattr(self, "layers"):
             check_layers(self.layers)
+            check_number("reg_layers", self.reg_layers, 0)
 
     # ---------------------------------------------------------------- training
 

@@ -145,6 +145,7 @@ def test_one_step_is_the_gradient_of_the_formula(wing, name):
         "init_scale": 0.8,
         "negatives": 0,
     }
+    settings |= {} if name == "GMF" else {"reg_layers": 0.2}
     before = learnt(fitted(rt, name, x, **settings, learning_rate=1e-30))
     model = fitted(wing, name, x, **settings, learning_rate=1.0)
     after, y = learnt(model), table_of(x)
@@ -153,7 +154,8 @@ def test_one_step_is_the_gradient_of_the_formula(wing, name):
     def objective(**a):
         found = [by_hand(name, a, u, i) for u, i in cells]
         z, sizes = np.array(found).T
-        return ncf.objective(y[tuple(cells.T)], z, sizes, 0.3)
+        layers = [values for key, values in a.items() if key.startswith(("kernel", "mlp_head"))]
+        return ncf.objective(y[tuple(cells.T)], z, sizes, 0.3, layers, 0.2)
 
     assert model.history_[0]["loss"] == pytest.approx(objective(**before), rel=1e-5)
     for key in before:
@@ -248,6 +250,7 @@ def test_without_negatives_everything_is_liked(name):
         {"epochs": 3},
         {"learning_rate": 0.02},
         {"reg": 0.5},
+        {"reg_layers": 0.2},
         {"negatives": 1},
         {"batch_size": 32},
         {"optimizer": "sgd"},
@@ -268,12 +271,13 @@ def test_each_hyper_parameter_matters(change):
     "name, settings, words",
     [
         ("NeuMF", {"mlp_factors": 0}, ("mlp_factors", "0")),
+        ("NeuMF", {"reg_layers": -1}, ("reg_layers", "-1")),
         ("NeuMF", {"layers": "64"}, ("layers", "64", "widths")),
         ("MLP", {"layers": (0,)}, ("layers", "0")),
         ("GMF", {"negatives": -1}, ("negatives", "-1")),
         ("GMF", {"init_scale": 0}, ("init_scale", "0")),
     ],
-    ids=["mlp_factors", "text", "width", "negatives", "init"],
+    ids=["mlp_factors", "reg_layers", "text", "width", "negatives", "init"],
 )
 def test_bad_settings_are_refused(wing, name, settings, words):
     refuses(lambda: fitted(wing, name, likes(), **settings), ValueError, words)

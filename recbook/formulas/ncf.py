@@ -33,9 +33,15 @@ def weighed(h: np.ndarray, p: np.ndarray, q: np.ndarray) -> float:
     return float(np.abs(h) @ (p**2 + q**2))
 
 
-def objective(y: np.ndarray, z: np.ndarray, sizes: np.ndarray, reg: float) -> float:
-    """Equation (ncf-objective): the mean over n examples of -log-likelihood + λ · the size of its vectors, (n,)."""
-    return float((np.logaddexp(0, z) - y * z + reg * sizes).mean())
+def objective(
+    y: np.ndarray, z: np.ndarray, sizes: np.ndarray, reg: float, layers: list = (), reg_layers: float = 0.0
+) -> float:
+    """Equation (ncf-objective): the mean over examples of -log-likelihood + λ · size, plus λ_W Σ ‖layers‖².
+
+    sizes : (n,), what the penalty counts of each example's vectors;  layers : kernels and w
+    """
+    held = sum(np.square(values).sum() for values in layers)
+    return float((np.logaddexp(0, z) - y * z + reg * sizes).mean() + reg_layers * held)
 
 
 def as_printed(y: float, z: np.ndarray) -> np.ndarray:

@@ -28,6 +28,10 @@ class PairNetwork(keras.Model):
         """What the penalty makes small, (n,): the squares of the pair's vectors."""
         return sum(ops.sum(ops.square(vectors), axis=1) for vectors in (*users, *items))
 
+    def layer_weights(self) -> list[keras.Variable]:
+        """Kernels and the last layer's weights, which have a penalty of their own."""
+        return []
+
     def add_weights(self, shapes: dict[str, tuple[int, ...]]) -> None:
         for name, shape in shapes.items():
             setattr(self, name, self.add_weight(shape=shape, name=name, initializer="zeros"))
@@ -53,6 +57,9 @@ class MLPNetwork(PairNetwork):
 
     def layer(self, n: int):
         return getattr(self, f"kernel_{n}"), getattr(self, f"bias_{n}")
+
+    def layer_weights(self) -> list[keras.Variable]:
+        return [*(self.layer(n)[0] for n in range(1, self.depth + 1)), self.mlp_head]
 
     def deeper(self, x, first: int):
         for n in range(first, self.depth + 1):
@@ -87,7 +94,9 @@ class _Pairs(KerasGradientModel, PairModel):
             loss = ops.square(batch["target"] - score)
         else:
             loss = ops.binary_crossentropy(batch["target"], score, from_logits=True)
-        return ops.mean(loss + self.reg * network.size(users, items))
+        loss = ops.mean(loss + self.reg * network.size(users, items))
+        layers = network.layer_weights()
+        return loss + self.reg_layers * sum(ops.sum(ops.square(w)) for w in layers) if layers else loss
 
     def _user_vectors(self, users: np.ndarray, histories) -> Vectors:
         return self._network.vectors("user", users)
@@ -128,12 +137,15 @@ class EmbeddingMLP(_Pairs):
     """A deep model on the embeddings of user and item: Dense layers with ReLU on both vectors side by side.
 
     ŷ_ui = b + wᵀx_L with x_0 = [p_u; q_i] and x_l = relu(W_lᵀ x_(l-1) + b_l), equation (em-mlp). Trained on the mean
-    over examples of ℓ(y_ui, ŷ_ui) + reg (‖p_u‖² + ‖q_i‖²): the vectors are learnt together with the layers.
+    over examples of ℓ(y_ui, ŷ_ui) + reg (‖p_u‖² + ‖q_i‖²), plus reg_layers (Σ_l ‖W_l‖² + ‖w‖²): equation
+    (em-objective). The vectors are learnt together with the layers. Without the second penalty the layers would
+    grow while the vectors shrink, and nothing would be held.
     Without a hidden layer, `layers=()`, the score is a part of the user plus a part of the item, and all users
     rank alike: equation (em-additive).
 
     factors : length of p and q;  layers : widths of the hidden layers
-    epochs, learning_rate, batch_size, optimizer : of the training;  reg : λ, of each example
+    epochs, learning_rate, batch_size, optimizer : of the training
+    reg : λ of the vectors, of each example;  reg_layers : λ of the layers' weights, once
     loss : "squared" on ratings, or "logistic" on who met what: then the score is a logit
     negatives : with "logistic", items drawn for each positive among those the user did not meet, anew in each
         epoch; 0 takes the ratings as targets, which must then be 0 or 1
@@ -148,9 +160,10 @@ class EmbeddingMLP(_Pairs):
         self,
         factors: int = 32,
         layers: tuple[int, ...] = (64, 32),
-        epochs: int = 20,
+        epochs: int = 12,
         learning_rate: float = 0.005,
         reg: float = 0.02,
+        reg_layers: float = 0.003,
         loss: str = "squared",
         negatives: int = 4,
         batch_size: int = 1024,
@@ -165,6 +178,7 @@ class EmbeddingMLP(_Pairs):
         self.epochs = epochs
         self.learning_rate = learning_rate
         self.reg = reg
+        self.reg_layers = reg_layers
         self.loss = loss
         self.negatives = negatives
         self.batch_size = batch_size

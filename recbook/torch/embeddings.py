@@ -29,6 +29,10 @@ class PairNetwork(nn.Module):
         """What the penalty makes small, (n,): the squares of the pair's vectors."""
         return sum((vectors**2).sum(1) for vectors in (*users, *items))
 
+    def layer_weights(self) -> list[nn.Parameter]:
+        """Kernels and the last layer's weights, which have a penalty of their own."""
+        return []
+
     def add_parameters(self, shapes: dict[str, tuple[int, ...]]) -> None:
         for name, shape in shapes.items():
             self.register_parameter(name, nn.Parameter(torch.zeros(shape)))
@@ -54,6 +58,9 @@ class MLPNetwork(PairNetwork):
 
     def layer(self, n: int) -> tuple[Tensor, Tensor]:
         return getattr(self, f"kernel_{n}"), getattr(self, f"bias_{n}")
+
+    def layer_weights(self) -> list[nn.Parameter]:
+        return [*(self.layer(n)[0] for n in range(1, self.depth + 1)), self.mlp_head]
 
     def deeper(self, x: Tensor, first: int) -> Tensor:
         for n in range(first, self.depth + 1):
@@ -88,7 +95,9 @@ class _Pairs(TorchGradientModel, PairModel):
             loss = torch.square(batch["target"] - score)
         else:
             loss = F.binary_cross_entropy_with_logits(score, batch["target"], reduction="none")
-        return (loss + self.reg * network.size(users, items)).mean()
+        loss = (loss + self.reg * network.size(users, items)).mean()
+        layers = network.layer_weights()
+        return loss + self.reg_layers * sum((w**2).sum() for w in layers) if layers else loss
 
     def _user_vectors(self, users: np.ndarray, histories) -> Vectors:
         return self._network.vectors("user", self._to_tensor(users))
@@ -129,12 +138,15 @@ class EmbeddingMLP(_Pairs):
     """A deep model on the embeddings of user and item: Dense layers with ReLU on both vectors side by side.
 
     ŷ_ui = b + wᵀx_L with x_0 = [p_u; q_i] and x_l = relu(W_lᵀ x_(l-1) + b_l), equation (em-mlp). Trained on the mean
-    over examples of ℓ(y_ui, ŷ_ui) + reg (‖p_u‖² + ‖q_i‖²): the vectors are learnt together with the layers.
+    over examples of ℓ(y_ui, ŷ_ui) + reg (‖p_u‖² + ‖q_i‖²), plus reg_layers (Σ_l ‖W_l‖² + ‖w‖²): equation
+    (em-objective). The vectors are learnt together with the layers. Without the second penalty the layers would
+    grow while the vectors shrink, and nothing would be held.
     Without a hidden layer, `layers=()`, the score is a part of the user plus a part of the item, and all users
     rank alike: equation (em-additive).
 
     factors : length of p and q;  layers : widths of the hidden layers
-    epochs, learning_rate, batch_size, optimizer : of the training;  reg : λ, of each example
+    epochs, learning_rate, batch_size, optimizer : of the training
+    reg : λ of the vectors, of each example;  reg_layers : λ of the layers' weights, once
     loss : "squared" on ratings, or "logistic" on who met what: then the score is a logit
     negatives : with "logistic", items drawn for each positive among those the user did not meet, anew in each
         epoch; 0 takes the ratings as targets, which must then be 0 or 1
@@ -149,9 +161,10 @@ class EmbeddingMLP(_Pairs):
         self,
         factors: int = 32,
         layers: tuple[int, ...] = (64, 32),
-        epochs: int = 20,
+        epochs: int = 12,
         learning_rate: float = 0.005,
         reg: float = 0.02,
+        reg_layers: float = 0.003,
         loss: str = "squared",
         negatives: int = 4,
         batch_size: int = 1024,
@@ -166,6 +179,7 @@ class EmbeddingMLP(_Pairs):
         self.epochs = epochs
         self.learning_rate = learning_rate
         self.reg = reg
+        self.reg_layers = reg_layers
         self.loss = loss
         self.negatives = negatives
         self.batch_size = batch_size

@@ -127,10 +127,12 @@ class MLP(_NCF):
     """The multi-layer branch of NCF (He et al. 2017): a learnt function in place of the dot product.
 
     ŷ_ui = b + wᵀx_L with x_0 = [p_u; q_i] and x_l = relu(W_lᵀ x_(l-1) + b_l), equation (em-mlp). Trained on the mean
-    over positives and drawn negatives of the logistic loss + reg (‖p_u‖² + ‖q_i‖²), equation (ncf-objective).
+    over positives and drawn negatives of the logistic loss + reg (‖p_u‖² + ‖q_i‖²), plus reg_layers times the
+    squares of all W_l and w: equation (ncf-objective).
 
     factors : length of p and q;  layers : widths of the hidden layers
-    epochs, learning_rate, batch_size, optimizer : of the training;  reg : λ, of each example
+    epochs, learning_rate, batch_size, optimizer : of the training
+    reg : λ of the vectors, of each example;  reg_layers : λ of the layers' weights, once
     negatives : items drawn for each positive among those the user did not meet, anew in each epoch; 0 takes the
         ratings as targets, which must then be 0 or 1
     init_scale : standard deviation of the start of p and q
@@ -147,6 +149,7 @@ class MLP(_NCF):
         epochs: int = 20,
         learning_rate: float = 0.005,
         reg: float = 0.01,
+        reg_layers: float = 0.0003,
         negatives: int = 4,
         batch_size: int = 2048,
         optimizer: str = "adam",
@@ -160,6 +163,7 @@ class MLP(_NCF):
         self.epochs = epochs
         self.learning_rate = learning_rate
         self.reg = reg
+        self.reg_layers = reg_layers
         self.negatives = negatives
         self.batch_size = batch_size
         self.optimizer = optimizer
@@ -179,12 +183,14 @@ class NeuMF(_NCF):
     """Neural matrix factorisation: both branches of NCF, added up (He et al. 2017).
 
     ŷ_ui = b + hᵀ(p_u ⊙ q_i) + wᵀx_L, equation (ncf-neumf), the multi-layer branch on vectors of its own. Trained on
-    the mean over positives and drawn negatives of the logistic loss + reg (the penalties of both branches), equation
-    (ncf-objective); from the start, without the paper's training of the branches beforehand.
+    the mean over positives and drawn negatives of the logistic loss + reg (the penalties of both branches' vectors),
+    plus reg_layers times the squares of all W_l and w, equation (ncf-objective); from the start, without the
+    paper's training of the branches beforehand.
 
     factors : length of p, q and h;  mlp_factors : length of the other branch's vectors
     layers : widths of its hidden layers
-    epochs, learning_rate, batch_size, optimizer : of the training;  reg : λ, of each example
+    epochs, learning_rate, batch_size, optimizer : of the training
+    reg : λ of the vectors, of each example;  reg_layers : λ of the layers' weights, once
     negatives : items drawn for each positive among those the user did not meet, anew in each epoch; 0 takes the
         ratings as targets, which must then be 0 or 1
     init_scale : standard deviation of the start of all vectors
@@ -202,6 +208,7 @@ class NeuMF(_NCF):
         epochs: int = 20,
         learning_rate: float = 0.005,
         reg: float = 0.01,
+        reg_layers: float = 0.0003,
         negatives: int = 4,
         batch_size: int = 2048,
         optimizer: str = "adam",
@@ -216,6 +223,7 @@ class NeuMF(_NCF):
         self.epochs = epochs
         self.learning_rate = learning_rate
         self.reg = reg
+        self.reg_layers = reg_layers
         self.negatives = negatives
         self.batch_size = batch_size
         self.optimizer = optimizer
