@@ -8,7 +8,7 @@ import pytest
 
 import recbook.keras as rk
 import recbook.torch as rt
-from recbook import datasets, splits
+from recbook import datasets, results, splits
 from recbook.baselines import Popularity
 from recbook.checks import ncf as checks
 from recbook.evaluation import evaluate
@@ -38,7 +38,10 @@ def learnt(model) -> dict[str, np.ndarray]:
 def likes(seed: int = 0, n_users: int = 9, n_items: int = 7) -> Interactions:
     """0 and 1 for two thirds of the pairs."""
     rng = np.random.default_rng(seed)
-    u, i = np.nonzero(rng.random((n_users, n_items)) < 0.65)
+    seen = rng.random((n_users, n_items)) < 0.65
+    rows = np.arange(n_users)
+    seen[rows, rows % n_items], seen[rows, (rows + 1) % n_items] = False, True  # nobody has met everything
+    u, i = np.nonzero(seen)
     rating = rng.integers(0, 2, len(u)).astype(float)
     return Interactions.from_frame(pd.DataFrame({"user": u + 100, "item": 50 - i, "rating": rating}))
 
@@ -222,6 +225,7 @@ def test_without_negatives_everything_is_liked(name):
     )
     liked = Interactions.from_frame(df[world.likes[u, i]].assign(rating=1.0))
     settings = {"factors": 8, "epochs": 30, "batch_size": 64, "learning_rate": 0.01}
+    settings |= {} if name == "GMF" else {"layers": (16,)}
 
     def of_own_group(model) -> float:
         top = model.recommend(k=5)
@@ -335,3 +339,18 @@ def test_neumf_on_movielens(wing):
 @pytest.mark.parametrize("name", ["gmf", "likelihood", "optimum"])
 def test_known_mistakes_get_their_hints(name, monkeypatch, capsys):
     each_gives_its_own_hint(checks, getattr(checks, name), monkeypatch, capsys)
+
+
+def test_no_network_beats_the_tuned_dot_product():
+    """C17: one split, one budget: no NeuMF and no MLP is better by .01 of nDCG@10 in any seed."""
+    stored = results.load("ncf")["figures"]
+    models = stored["models"]
+    trials = {len(row["validation of all trials"]) for row in models.values()}
+    assert len(trials) == 1
+    networks = [name for name in models if name.startswith(("NeuMF", "MLP"))]
+    assert len(networks) >= 3
+    for name in networks:
+        for row in stored["against the baseline"][name]:
+            assert row["low"] < 0 and row["difference"] < 0.01, name
+    popular = stored["popularity"]["ndcg@10"]
+    assert all(row["test"][0]["ndcg@10"] > popular for row in models.values())
