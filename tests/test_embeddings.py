@@ -129,7 +129,7 @@ def test_one_step_is_the_gradient_of_the_formula(wing, loss):
     x = interactions(R)
     settings = {
         "factors": 3,
-        "layers": (4, 3),
+        "layers": (12, 3),
         "epochs": 1,
         "optimizer": "sgd",
         "batch_size": 10_000,
@@ -381,7 +381,7 @@ def test_first_rows_of_an_ordered_file_are_no_sample():
         {"epochs": 3},
         {"learning_rate": 0.02},
         {"reg": 0.5},
-        {"reg_layers": 0.5},
+        {"reg_layers": 5.0},
         {"loss": "logistic"},
         {"batch_size": 32},
         {"optimizer": "sgd"},

@@ -254,7 +254,7 @@ def test_without_negatives_everything_is_liked(name):
         {"epochs": 3},
         {"learning_rate": 0.02},
         {"reg": 0.5},
-        {"reg_layers": 0.2},
+        {"reg_layers": 5.0},
         {"negatives": 1},
         {"batch_size": 32},
         {"optimizer": "sgd"},
