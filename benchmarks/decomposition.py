@@ -16,24 +16,19 @@ Memory: each wing in a process of its own, 300,000 ratings of 50,000 users and 5
 
 from __future__ import annotations
 
-import argparse
-import datetime
 import importlib
-import importlib.metadata
 import json
 import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+import numpy as np
+import pandas as pd
 
-import numpy as np  # noqa: E402  (frameworks read these settings when they are imported)
-import pandas as pd  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import _shared as shared  # noqa: E402
 
 from recbook import datasets  # noqa: E402
 from recbook.interactions import Dataset, Interactions  # noqa: E402
@@ -58,10 +53,7 @@ def cmfrec_contender(exact: bool) -> Contender:
     try:
         import cmfrec
     except ImportError as error:
-        raise SystemExit(
-            f"cmfrec is not installed ({error}); run `python tasks.py bench decomposition`, or "
-            "`pip install -r benchmarks/requirements.txt`"
-        ) from error
+        raise shared.not_installed("cmfrec", "decomposition", error) from error
     same = {"k": FACTORS, "lambda_": REG, "scale_lam": True, "use_float": True, "nthreads": threads()}
 
     def run(data: Dataset, epochs: int) -> None:
@@ -116,59 +108,28 @@ def contend(name: str) -> None:
 
 
 def time_in_turn() -> tuple[dict, dict]:
-    """Seconds of every round, by data set and contender; and by wing and share of the generated ratings."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    workers = {
-        name: subprocess.Popen([sys.executable, __file__, "--contend", name], **pipes) for name in TITLES
-    }
-    rounds: dict = {title: {name: [] for name in workers} for title in DATA}
-    growth: dict = {}
-    try:
+    """Seconds of a sweep, by data set and contender; and by wing and share of the generated ratings."""
+    sweep, growth = {}, {}
+    with shared.Contenders(__file__, TITLES) as contenders:
         for title, which in DATA.items():
-            for number in range(ROUNDS + 1):
-                for name, worker in workers.items():
-                    answer = ask(worker, name, which, 1)
-                    rounds[title][name].append(answer)
-                    counts = "first call, not counted" if number == 0 else f"round {number}"
-                    sweep = f"{1e3 * answer['seconds']:8.1f} ms a sweep"
-                    print(f"  {TITLES[name]:<28} {sweep}  {title}, {counts}", flush=True)
-        for name in ("torch", "keras"):
-            growth[name] = []
+
+            def words(name: str, found: dict, title: str = title) -> str:
+                return f"{TITLES[name]:<28} {1e3 * found['seconds']:8.1f} ms a sweep  {title},"
+
+            sweep[title] = contenders.best([which, 1], ROUNDS, words)
+            peer = min(sweep[title][name]["seconds"] for name in PEERS)
+            for found in sweep[title].values():
+                found["ratio"] = peer / found["seconds"]
+        for wing in shared.WINGS:
+            growth[wing] = []
             for part in PARTS:
-                tried = [ask(workers[name], name, DATA["1,000,000 generated"], part) for _ in range(ROUNDS)]
-                growth[name].append(min(tried, key=lambda answer: answer["seconds"]))
-    finally:
-        for worker in workers.values():
-            worker.kill()
-    best = {}
-    for title, by_name in rounds.items():
-        best[title] = {
-            name: {
-                **min(found[1:], key=lambda r: r["seconds"]),
-                "rounds": [r["seconds"] for r in found],
-            }
-            for name, found in by_name.items()
-        }
-        peer = min(best[title][name]["seconds"] for name in PEERS)
-        for found in best[title].values():
-            found["ratio"] = peer / found["seconds"]
-    return best, growth
-
-
-def ask(worker: subprocess.Popen, name: str, which: str, share: float) -> dict:
-    """One answer of a contender."""
-    try:
-        worker.stdin.write(json.dumps([which, share]) + "\n")
-        worker.stdin.flush()
-        return json.loads(worker.stdout.readline())
-    except (OSError, ValueError):
-        raise SystemExit(f"{TITLES[name]} stopped; its own message stands above") from None
+                tried = [contenders.ask(wing, [DATA["1,000,000 generated"], part]) for _ in range(ROUNDS)]
+                growth[wing].append(min(tried, key=lambda answer: answer["seconds"]))
+    return sweep, growth
 
 
 def measure_memory(wing: str) -> dict[str, float]:
     """Peak resident memory of this process after fitting ALS and PureSVD, with lists for 10 users of each."""
-    import resource
-
     module = importlib.import_module(f"recbook.{wing}")
     rng = np.random.default_rng(0)
     # Ten groups of taste, so that there are directions to find; items of all degrees of popularity.
@@ -181,7 +142,6 @@ def measure_memory(wing: str) -> dict[str, float]:
     for model in (module.ALS(epochs=2, device="cpu"), module.PureSVD(factors=5, device="cpu")):
         model.fit(x, progress=False)
         lists += len(model.recommend(x.user_ids[:10], k=10))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "wing": wing,
         "ratings": len(x),
@@ -189,38 +149,7 @@ def measure_memory(wing: str) -> dict[str, float]:
         "items": x.n_items,
         "recommendations": lists,
         "seconds": time.perf_counter() - start,
-        "peak_bytes": peak if sys.platform == "darwin" else peak * 1024,  # macOS counts bytes, Linux KiB
-    }
-
-
-def memory_in_own_process(wing: str) -> dict[str, float]:
-    command = [sys.executable, __file__, "--measure-memory", wing]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"measuring the memory of {wing} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def circumstances() -> dict[str, object]:
-    """What figures depend on: machine, threads, versions, day."""
-    import keras
-    import torch
-
-    processor = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        names = [
-            line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
-        ]
-        processor = names[0].split(":", 1)[1].strip() if names else processor
-    packages = ("numpy", "torch", "keras", keras.backend.backend(), "cmfrec")
-    return {
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{processor}, {os.cpu_count()} cores, {platform.system()}",
-        "threads": f"torch {torch.get_num_threads()}, cmfrec {threads()}, "
-        f"OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS', 'unset')}",
-        "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in packages},
-        "keras_backend": keras.backend.backend(),
+        "peak_bytes": shared.peak_bytes(),
     }
 
 
@@ -241,20 +170,17 @@ def print_table(results: dict) -> None:
     for name, found in results["memory"].items():
         peak = f"{found['peak_bytes'] / 2**30:.2f} GiB (target 2.00)"
         print(f"{TITLES[name]:<28} {found['seconds']:8.2f} s   peak {peak}")
-    print()
-    for name, value in results["circumstances"].items():
-        print(f"{name:<14} {value}")
+    shared.print_circumstances(results)
 
 
 def missed(results: dict) -> list[str]:
-    wings = ("torch", "keras")
     slow = [
         f"{name} is slower than cmfrec on {title}"
         for title, by_name in results["sweep"].items()
-        for name in wings
+        for name in shared.WINGS
         if by_name[name]["ratio"] < 1
     ]
-    for name in wings:
+    for name in shared.WINGS:
         first, last = results["growth"][name][0], results["growth"][name][-1]
         if last["seconds"] / first["seconds"] > 1.2 * last["ratings"] / first["ratings"]:
             slow.append(f"{name}: time grows faster than the ratings")
@@ -263,14 +189,9 @@ def missed(results: dict) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", metavar="PATH", help="write the figures there")
-    parser.add_argument(
-        "--measure-memory", choices=["torch", "keras"], help="only this, in this process, as JSON"
-    )
-    parser.add_argument("--contend", choices=list(TITLES), help=argparse.SUPPRESS)
+    parser = shared.parser(__doc__)
+    parser.add_argument("--measure-memory", choices=shared.WINGS, help="only this, in this process, as JSON")
+    parser.add_argument("--contend", choices=list(TITLES), help="only this, for the lines that come in")
     options = parser.parse_args(arguments)
     if options.contend:
         contend(options.contend)
@@ -278,16 +199,12 @@ def main(arguments: list[str] | None = None) -> int:
     if options.measure_memory:
         print(json.dumps(measure_memory(options.measure_memory)))
         return 0
-    memory = {wing: memory_in_own_process(wing) for wing in ("torch", "keras")}
+    memory = {wing: shared.memory_in_own_process(__file__, wing) for wing in shared.WINGS}
     sweep, growth = time_in_turn()
-    results = {"sweep": sweep, "growth": growth, "memory": memory, "circumstances": circumstances()}
+    circumstances = {**shared.circumstances("cmfrec"), "threads of cmfrec": threads()}
+    results = {"sweep": sweep, "growth": growth, "memory": memory, "circumstances": circumstances}
     print_table(results)
-    if options.json:
-        Path(options.json).write_text(json.dumps(results, indent=1), encoding="utf-8")
-    if behind := missed(results):
-        print(f"\nbehind its target: {'; '.join(behind)}")
-        return 1
-    return 0
+    return shared.end(results, options.json, missed(results))
 
 
 if __name__ == "__main__":

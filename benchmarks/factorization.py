@@ -13,10 +13,8 @@ nothing else: where seconds exceed CPU seconds, or two rounds differ much, somet
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -25,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-import neighbors as shared  # noqa: E402  (the folds, the errors, the circumstances: benchmarks/neighbors.py)
+import _shared as shared  # noqa: E402
 
 MODELS = {"MatrixFactorization": "SVD", "SVDpp": "SVDpp", "NMF": "NMF"}
 EPOCHS_TO_934 = 3
@@ -44,23 +42,8 @@ Contender = Callable[
 
 
 def surprise_contender(folds: list) -> Contender:
-    try:
-        import pandas as pd
-        import surprise
-    except ImportError as error:
-        raise SystemExit(
-            f"Surprise is not installed ({error}); run `python tasks.py bench factorization`, or "
-            "`pip install -r benchmarks/requirements.txt`"
-        ) from error
-    reader = surprise.Reader(rating_scale=(1, 5))
-    tables = []
-    for train, test in folds:
-        x, y = train.interactions, test.interactions
-        df = pd.DataFrame({"user": x.users, "item": x.items, "rating": x.ratings})
-        trainset = surprise.Dataset.load_from_df(df, reader).build_full_trainset()
-        tables.append(
-            (trainset, list(zip(y.users.tolist(), y.items.tolist(), y.ratings.tolist(), strict=True)))
-        )
+    tables = shared.surprise_tables(folds, "factorization")
+    import surprise
 
     def run(name: str, fold: int) -> tuple[float, float, np.ndarray]:
         trainset, testset = tables[fold]
@@ -95,7 +78,8 @@ def contend(library: str) -> None:
     run = surprise_contender(folds) if library == "surprise" else wing_contender(library, folds)
     for line in sys.stdin:
         cpu_start = time.process_time()
-        fits, wholes, predictions = zip(*(run(line.strip(), fold) for fold in range(len(folds))), strict=True)
+        name = json.loads(line)
+        fits, wholes, predictions = zip(*(run(name, fold) for fold in range(len(folds))), strict=True)
         spent = {
             "seconds": sum(fits),
             "with_predict": sum(wholes),
@@ -106,34 +90,16 @@ def contend(library: str) -> None:
 
 def time_in_turn() -> dict[str, dict[str, dict]]:
     """The best round of every model by library, with its ratio to Surprise's fit."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    workers = {
-        name: subprocess.Popen([sys.executable, __file__, "--contend", name], **pipes) for name in LIBRARIES
-    }
-    found: dict[str, dict[str, dict]] = {}
-    try:
+    found = {}
+    with shared.Contenders(__file__, LIBRARIES) as contenders:
         for model in MODELS:
-            rounds: dict[str, list[dict]] = {name: [] for name in workers}
-            for number in range(ROUNDS + 1):
-                for name, worker in workers.items():
-                    worker.stdin.write(model + "\n")
-                    worker.stdin.flush()
-                    answer = worker.stdout.readline()
-                    if not answer:
-                        raise SystemExit(f"{name} stopped; its own message stands above")
-                    rounds[name].append(json.loads(answer))
-                    counts = "first call, not counted" if number == 0 else f"round {number}"
-                    print(
-                        f"  {model:<20} {name:<9} {rounds[name][-1]['seconds']:7.2f} s  {counts}", flush=True
-                    )
-            best = {name: min(all_[1:], key=lambda r: r["seconds"]) for name, all_ in rounds.items()}
-            found[model] = {
-                name: {**one, "ratio": best["surprise"]["seconds"] / one["seconds"]}
-                for name, one in best.items()
-            }
-    finally:
-        for worker in workers.values():
-            worker.kill()
+
+            def words(library: str, one: dict, model: str = model) -> str:
+                return f"{model:<20} {library:<9} {one['seconds']:7.2f} s"
+
+            best = contenders.best(model, ROUNDS, words)
+            theirs = best["surprise"]["seconds"]
+            found[model] = {name: {**one, "ratio": theirs / one["seconds"]} for name, one in best.items()}
     return found
 
 
@@ -148,10 +114,9 @@ def print_table(results: dict) -> None:
             figures = f"{one['seconds']:8.2f} {one['with_predict']:9.2f} {one['cpu_seconds']:7.2f} {one['rmse']:7.4f}"
             print(f"{model:<20} {name:<9} {figures} {one['ratio']:5.1f} × {target:>7}")
     print(
-        f"\nMatrixFactorization: {EPOCHS_TO_934} epochs, to Surprise's RMSE of .934; all else at its defaults\n"
+        f"\nMatrixFactorization: {EPOCHS_TO_934} epochs, to Surprise's RMSE of .934; all else at its defaults"
     )
-    for name, value in results["circumstances"].items():
-        print(f"{name:<14} {value}")
+    shared.print_circumstances(results)
 
 
 def missed(results: dict) -> list[str]:
@@ -167,23 +132,15 @@ def missed(results: dict) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", metavar="PATH", help="write the figures there")
-    parser.add_argument("--contend", choices=LIBRARIES, help=argparse.SUPPRESS)
+    parser = shared.parser(__doc__)
+    parser.add_argument("--contend", choices=LIBRARIES, help="only this, for the lines that come in")
     options = parser.parse_args(arguments)
     if options.contend:
         contend(options.contend)
         return 0
-    results = {"time": time_in_turn(), "circumstances": shared.circumstances()}
+    results = {"time": time_in_turn(), "circumstances": shared.circumstances("scikit-surprise")}
     print_table(results)
-    if options.json:
-        Path(options.json).write_text(json.dumps(results, indent=1), encoding="utf-8")
-    if behind := missed(results):
-        print(f"\nbehind its target: {'; '.join(behind)}")
-        return 1
-    return 0
+    return shared.end(results, options.json, missed(results))
 
 
 if __name__ == "__main__":

@@ -9,20 +9,18 @@ after one that does not count: what is traced or compiled once is not what grows
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import json
 import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+import numpy as np
 
-import numpy as np  # noqa: E402  (frameworks read these settings when they are imported)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import _shared as shared  # noqa: E402
 
 from recbook import datasets  # noqa: E402
 from recbook.formulas import factorization_machines as formulas  # noqa: E402
@@ -31,6 +29,7 @@ from recbook.interactions import Dataset  # noqa: E402
 SIZES, FACTORS = (30, 100, 300), 8
 PARTS = (1 / 8, 1 / 4, 1 / 2, 1)
 FEW, MANY, ROUNDS = 1, 3, 2
+MOST = 1.3  # times as fast as the ratings, at most
 MODELS = {"FactorizationMachine": {}, "LightFM": {"loss": "bpr"}}
 
 
@@ -68,43 +67,45 @@ def epoch_seconds(wing: str, name: str, data: Dataset) -> float:
     return (fit(MANY) - fit(FEW)) / (MANY - FEW)
 
 
-def growth(data: Dataset, wings: list[str]) -> list[dict]:
-    """Seconds an epoch for growing parts of the ratings."""
-    found = []
+def growth(data: Dataset, wings: list[str]) -> dict[str, dict]:
+    """Seconds an epoch for growing parts of the ratings, by wing and model, and how much faster than them it grows."""
+    found = {}
     for wing in wings:
         for name in MODELS:
+            points = []
             for share in PARTS:
                 part = data.take(slice(0, int(share * len(data.interactions))))
-                seconds = epoch_seconds(wing, name, part)
-                found.append({"wing": wing, "model": name, "ratings": len(part), "seconds": seconds})
-                print(f"  {wing:<6} {name:<21} {len(part):>9,} ratings {seconds:7.2f} s an epoch", flush=True)
+                points.append({"ratings": len(part), "seconds": epoch_seconds(wing, name, part)})
+                words = f"{len(part):>9,} ratings {points[-1]['seconds']:7.2f} s an epoch"
+                print(f"  {wing:<6} {name:<21} {words}", flush=True)
+            more = {key: points[-1][key] / points[0][key] for key in ("ratings", "seconds")}
+            found[f"{wing} {name}"] = {"points": points, "grows": more["seconds"] / more["ratings"]}
     return found
 
 
+def print_table(results: dict) -> None:
+    print("\nhow much longer the double loop takes than the identity")
+    for row in results["identity"]:
+        print(f"  {row['features']:>4} features {row['ratio']:10,.0f} ×")
+    print(f"\ntime grows by, for each time that the ratings grow (target: at most {MOST})")
+    for name, found in results["growth"].items():
+        print(f"  {name:<28} {found['grows']:.2f} ×")
+    shared.print_circumstances(results)
+
+
+def missed(results: dict) -> list[str]:
+    return [f"{name} grows faster" for name, found in results["growth"].items() if found["grows"] > MOST]
+
+
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="write the figures here as well")
+    parser = shared.parser(__doc__)
     parser.add_argument("--ratings", type=int, default=1_000_000, help="how many are generated")
-    parser.add_argument("--wings", nargs="+", default=["torch", "keras"], choices=["torch", "keras"])
-    asked = parser.parse_args(arguments)
-    figures = {"identity": identity()}
-    for row in figures["identity"]:
-        print(
-            f"  {row['features']:>4} features: the double loop takes {row['ratio']:,.0f} times the identity"
-        )
-    figures["growth"] = growth(datasets.make_ratings(n_ratings=asked.ratings), asked.wings)
-    slow = []
-    for wing in asked.wings:
-        for name in MODELS:
-            first, *_, last = (r for r in figures["growth"] if (r["wing"], r["model"]) == (wing, name))
-            grows = (last["seconds"] / first["seconds"]) / (last["ratings"] / first["ratings"])
-            print(f"  {wing:<6} {name:<21} time grows {grows:.2f} times as fast as the ratings")
-            slow += [(wing, name)] if grows > 1.3 else []
-    if asked.json:
-        asked.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    if slow:
-        print(f"grows faster than the ratings: {slow}")
-    return 1 if slow else 0
+    parser.add_argument("--wings", nargs="+", default=list(shared.WINGS), choices=shared.WINGS)
+    options = parser.parse_args(arguments)
+    grown = growth(datasets.make_ratings(n_ratings=options.ratings), options.wings)
+    results = {"identity": identity(), "growth": grown, "circumstances": shared.circumstances()}
+    print_table(results)
+    return shared.end(results, options.json, missed(results))
 
 
 if __name__ == "__main__":

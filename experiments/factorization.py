@@ -87,6 +87,9 @@ def growth(data: Dataset) -> dict[str, dict[str, list[dict]]]:
     found: dict[str, dict[str, list[dict]]] = {name: {wing: [] for wing in WINGS} for name in CHOICES}
     for name in CHOICES:
         for wing, module in WINGS.items():
+            fit(
+                getattr(module, name), data.take(slice(0, 1000)), FEW
+            )  # what a first call starts up is not counted
             for share in PARTS:
                 part = data.take(slice(0, int(share * len(data.interactions))))
                 spent = (fit(getattr(module, name), part, MANY) - fit(getattr(module, name), part, FEW)) / (

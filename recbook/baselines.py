@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from recbook.biased import sum_of_biases
 from recbook.preprocessing import EPOCHS, REG_ITEM, REG_USER, fit_biases, shrunk_means
 from recbook.recommender import Coded, Recommender, check_number
 
@@ -101,9 +102,8 @@ class BiasOnly(Recommender):
         return self._mean + self._biases_of_users(histories)[users, None] + item_bias
 
     def _prior(self, users, items, histories):
-        # Code -1 stands for an unknown id: it picks the zero put at the end.
-        user_bias = np.append(self._biases_of_users(histories), 0.0)
-        return self._mean + user_bias[users] + np.append(self._item_bias, 0.0)[items]
+        user_bias = self._biases_of_users(histories)
+        return sum_of_biases(self._mean, user_bias, self._item_bias, users, items)
 
     def _parameter_shapes(self, n_users: int, n_items: int) -> dict[str, tuple[int, ...]]:
         return {"mean": (), "user_bias": (n_users,), "item_bias": (n_items,)}

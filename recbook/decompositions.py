@@ -13,11 +13,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from recbook.biased import parameter_shapes, sum_of_biases
 from recbook.errors import DivergedError
 from recbook.preprocessing import REG_USER, fit_biases, shrunk_means
 from recbook.progress import bar
 from recbook.ragged import Ragged
-from recbook.recommender import Coded, Recommender, check_choice, check_number
+from recbook.recommender import Coded, WingRecommender, check_choice, check_number
 
 PIECE = 32
 PIECES_PER_BLOCK = 2048
@@ -97,7 +98,7 @@ def _lengthened(array: np.ndarray, n: int, value) -> np.ndarray:
 # ---------------------------------------------------------------- alternating least squares
 
 
-class AlternatingModel(Recommender):
+class AlternatingModel(WingRecommender):
     """r̂_ui = μ + b_u + b_i + p_uᵀq_i; the biases first, then p and q by turns, each in closed form."""
 
     task = "rating"
@@ -114,12 +115,6 @@ class AlternatingModel(Recommender):
         factors : (others, factors), a tensor. b = Σ r q over an owner's ratings, the right side of the equations.
         Raises DivergedError where the equations have no single solution.
         """
-        raise NotImplementedError
-
-    def _to_numpy(self, tensor) -> np.ndarray:
-        raise NotImplementedError
-
-    def _to_tensor(self, array: np.ndarray):
         raise NotImplementedError
 
     # ---------------------------------------------------------------- what both share
@@ -198,21 +193,14 @@ class AlternatingModel(Recommender):
 
     def _prior(self, users, items, histories):
         bias = self._user_bias if histories is None else self._fold_in(histories)[1]
-        # Code -1 stands for an unknown id: it picks the zero put at the end.
-        return self._mean + np.append(bias, 0)[users] + np.append(self._item_bias, 0)[items]
+        return sum_of_biases(self._mean, bias, self._item_bias, users, items)
 
     def _level(self, user_bias: np.ndarray, items: np.ndarray) -> np.ndarray | float:
         """μ + b_u + b_i, broadcast; 0 where there are no biases."""
         return self._mean + user_bias + self._item_bias[items] if self.biased else 0.0
 
     def _parameter_shapes(self, n_users: int, n_items: int) -> dict[str, tuple[int, ...]]:
-        return {
-            "mean": (),
-            "user_bias": (n_users,),
-            "item_bias": (n_items,),
-            "user_factors": (n_users, self.factors),
-            "item_factors": (n_items, self.factors),
-        }
+        return parameter_shapes(n_users, n_items, self.factors)
 
     def _get_parameters(self) -> dict[str, np.ndarray]:
         return {
@@ -233,7 +221,7 @@ class AlternatingModel(Recommender):
 # ---------------------------------------------------------------- truncated SVD
 
 
-class SpectralModel(Recommender):
+class SpectralModel(WingRecommender):
     """The truncated SVD of a sparse matrix: scores are X V_K V_Kᵀ, people and items vectors of length k.
 
     The matrix is never filled: `_values` says what stands at the known places, and elsewhere it is 0.
@@ -261,12 +249,6 @@ class SpectralModel(Recommender):
 
     def _side_by_side(self, left, right):
         """One tensor of the columns of both."""
-        raise NotImplementedError
-
-    def _to_numpy(self, tensor) -> np.ndarray:
-        raise NotImplementedError
-
-    def _to_tensor(self, array: np.ndarray):
         raise NotImplementedError
 
     # ---------------------------------------------------------------- what both share

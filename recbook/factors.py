@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from recbook.biased import parameter_shapes, sum_of_biases
 from recbook.interactions import Dataset, Interactions
 from recbook.ragged import blocks_by_length
 from recbook.recommender import Coded, check_choice, check_number
@@ -177,17 +178,10 @@ class FactorModel(GradientModel):
         if not self.biased:
             return np.full(len(users), learnt["mean"])
         user_bias = learnt["user_bias"] if histories is None else self._person(histories)[1]
-        # Code -1 stands for an unknown id: it picks the zero put at the end.
-        return learnt["mean"] + np.append(user_bias, 0)[users] + np.append(learnt["item_bias"], 0)[items]
+        return sum_of_biases(learnt["mean"], user_bias, learnt["item_bias"], users, items)
 
     def _parameter_shapes(self, n_users: int, n_items: int) -> dict[str, tuple[int, ...]]:
-        return {
-            "mean": (),
-            "user_bias": (n_users,),
-            "item_bias": (n_items,),
-            "user_factors": (n_users, self.factors),
-            "item_factors": (n_items, self.factors),
-        }
+        return parameter_shapes(n_users, n_items, self.factors)
 
 
 def most_likely(x, labels, offset, weights, ridge: np.ndarray) -> np.ndarray:

@@ -23,8 +23,9 @@ class ImplicitSumModel(FactorModel):
 
     The sum over N(u) costs as much as the list is long, so it must not be made anew for each rating. Each epoch
     cuts the users at random into blocks of about `BATCHES_PER_BLOCK` batches, and a block's ratings, shuffled,
-    into batches. A batch brings its block's ratings along as "member_user" and "member_item": an epoch's cost
-    grows linearly with the ratings, and a batch is nearly as mixed as one drawn from all of them.
+    into batches. A batch brings its block's ratings along as "member_user" and "member_item", by user, and the
+    order "by_item" in which they stand by item: an epoch's cost grows linearly with the ratings, and a batch is
+    nearly as mixed as one drawn from all of them.
     """
 
     # What FactorModel asks of MatrixFactorization's arguments.
@@ -60,9 +61,11 @@ class ImplicitSumModel(FactorModel):
         """Batches of equal shapes; what fills them up has weight 0, or the user n_users, who does not exist."""
         blocks, per_block, members, size = self._plan(train)
         for rows in self._blocks(train, blocks, rng):
+            items = _filled(examples["item"][rows], members, 0)
             block = {
                 "member_user": _filled(examples["user"][rows], members, train.n_users),
-                "member_item": _filled(examples["item"][rows], members, 0),
+                "member_item": items,
+                "by_item": np.argsort(items, kind="stable").astype(np.int32),
             }
             for some in np.array_split(rng.permutation(rows), per_block):
                 batch = {name: _filled(values[some], size, 0) for name, values in examples.items()}

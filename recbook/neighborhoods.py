@@ -15,7 +15,7 @@ import numpy as np
 
 from recbook.preprocessing import CENTERS, Centering, shrunk_means
 from recbook.ragged import Ragged, blocks_by_length
-from recbook.recommender import Coded, Recommender, check_choice, check_number
+from recbook.recommender import Coded, WingRecommender, check_choice, check_number
 
 SIMILARITIES = ("cosine", "pearson", "adjusted_cosine", "msd", "jaccard", "pearson_baseline")
 CELLS_PER_BLOCK = 1_500_000
@@ -61,7 +61,7 @@ class Ratings:
         return Ratings(self.rows[here] - start, self.columns[here], self.values[here], shape)
 
 
-class NeighborhoodModel(Recommender):
+class NeighborhoodModel(WingRecommender):
     """k nearest neighbours in either direction."""
 
     task = "rating"
@@ -80,12 +80,6 @@ class NeighborhoodModel(Recommender):
         similarity : as `_similarities` gave it;  rows : (q,)
         neighbors, deviations, real : (q, L), padded; `real` tells which cells exist
         """
-        raise NotImplementedError
-
-    def _to_numpy(self, tensor) -> np.ndarray:
-        raise NotImplementedError
-
-    def _to_tensor(self, array: np.ndarray):
         raise NotImplementedError
 
     # ---------------------------------------------------------------- what both share
@@ -220,7 +214,7 @@ class NeighborhoodModel(Recommender):
         self._similarity = self._to_tensor(p["similarity"])
 
 
-class SlopeOneModel(Recommender):
+class SlopeOneModel(WingRecommender):
     """Slope One (Lemire & Maclachlan 2005): how much higher item i is rated than item j, on average.
 
     A prediction is the user's mean plus the mean of those differences over what the user rated.
@@ -244,12 +238,6 @@ class SlopeOneModel(Recommender):
 
         items : (q,);  rated, real : (q, L), padded
         """
-        raise NotImplementedError
-
-    def _to_numpy(self, tensor) -> np.ndarray:
-        raise NotImplementedError
-
-    def _to_tensor(self, array: np.ndarray):
         raise NotImplementedError
 
     # ---------------------------------------------------------------- what both share

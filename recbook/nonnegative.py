@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.optimize import nnls
 
+from recbook.biased import parameter_shapes, sum_of_biases
 from recbook.interactions import Dataset, Interactions
 from recbook.progress import bar
 from recbook.recommender import Coded, Recommender, check_number
@@ -104,18 +105,11 @@ class NonNegativeModel(Recommender):
     def _prior(self, users, items, histories):
         learnt = self._get_parameters()
         user_bias = learnt["user_bias"] if histories is None else self._fold_in(histories)[1]
-        # Code -1 stands for an unknown id: it picks the half put at the end.
         half = learnt["mean"] / 2
-        return np.append(user_bias, half)[users] + np.append(learnt["item_bias"], half)[items]
+        return sum_of_biases(0.0, user_bias, learnt["item_bias"], users, items, unknown=half)
 
     def _parameter_shapes(self, n_users: int, n_items: int) -> dict[str, tuple[int, ...]]:
-        return {
-            "mean": (),
-            "user_bias": (n_users,),
-            "item_bias": (n_items,),
-            "user_factors": (n_users, self.factors),
-            "item_factors": (n_items, self.factors),
-        }
+        return parameter_shapes(n_users, n_items, self.factors)
 
 
 def check_not_negative(who: str, train: Interactions) -> None:

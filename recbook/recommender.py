@@ -645,6 +645,16 @@ class Recommender:
         """Takes what a file holds, before the parameters; raises ValueError, naming the array, for what is wrong."""
 
 
+class WingRecommender(Recommender):
+    """The framework-free half of a model that both wings share: what it asks of a wing, besides its own pieces."""
+
+    def _to_numpy(self, tensor) -> np.ndarray:
+        raise NotImplementedError
+
+    def _to_tensor(self, array: np.ndarray):
+        raise NotImplementedError
+
+
 def restore(
     classes: Iterable[type[Recommender]],
     path: str | os.PathLike,

@@ -151,10 +151,13 @@ class ImplicitSumNetwork(FactorNetwork):
         shape = (n_items, factors)
         self.implicit_factors = self.add_weight(shape=shape, name="implicit_factors", initializer="zeros")
 
-    def sums(self, places, items, n: int):
-        """|N|^-½ Σ y_j of n lists, (n, factors): the items, list by list, and the list that each belongs to."""
+    def sums(self, places, items, n: int, by_item=None):
+        """|N|^-½ Σ y_j of n lists, (n, factors): the items, list by list, and the list that each belongs to.
+
+        by_item : the order that sorts `items`, for the gradient's sake
+        """
         lengths = ops.segment_sum(ops.ones_like(places, dtype=self.implicit_factors.dtype), places, n)
-        y = backend.sums_of_rows(self.implicit_factors, items, places, n)
+        y = backend.sums_of_rows(self.implicit_factors, items, places, n, by_item)
         return y * ops.rsqrt(ops.maximum(lengths, 1))[:, None]
 
 
@@ -176,11 +179,11 @@ class SVDpp(_Factors, ImplicitSumModel):
     def __init__(
         self,
         factors: int = 50,
-        epochs: int = 10,
-        learning_rate: float = 0.015,
+        epochs: int = 12,
+        learning_rate: float = 0.025,
         reg: float = 0.13,
         reg_implicit: float = 3.0,
-        batch_size: int = 4096,
+        batch_size: int = 8192,
         optimizer: str = "adam",
         init_scale: float = 0.05,
         patience: int | None = None,
@@ -204,7 +207,7 @@ class SVDpp(_Factors, ImplicitSumModel):
 
     def _objective(self, network: ImplicitSumNetwork, batch: dict):
         n = network.user_bias.shape[0] + 1  # the last one is nobody: the batch is filled up with it
-        implicit = network.sums(batch["member_user"], batch["member_item"], n)
+        implicit = network.sums(batch["member_user"], batch["member_item"], n, batch["by_item"])
         b_u, b_i, p, q = network.rows(batch["user"], batch["item"])
         y = ops.take(network.implicit_factors, batch["item"], axis=0)
         score = network.score(b_u, b_i, p + ops.take(implicit, batch["user"], axis=0), q)
@@ -263,7 +266,7 @@ class NMF(KerasRecommender, NonNegativeModel):
     supports = frozenset({"histories", "similar_items"})
 
     def __init__(
-        self, factors: int = 8, epochs: int = 15, reg: float = 0.1, seed: int = 0, device: str = "auto"
+        self, factors: int = 8, epochs: int = 10, reg: float = 0.1, seed: int = 0, device: str = "auto"
     ):
         self.factors = factors
         self.epochs = epochs

@@ -65,8 +65,11 @@ class KerasGradientModel(KerasRecommender, GradientModel):
     def _train_network(self, feed: Iterator[Batch], steps: int) -> None:
         with keras.device(self.device_):
             trainer = Trainer(self._network, self._objective)
+            optimizer = make_optimizer(self.optimizer, self.learning_rate)
+            # Built beforehand: variables made while TensorFlow traces a function make it trace twice.
+            optimizer.build(self._network.trainable_variables)
             trainer.compile(
-                optimizer=make_optimizer(self.optimizer, self.learning_rate),
+                optimizer=optimizer,
                 steps_per_execution=backend.steps_at_once(steps),
                 jit_compile=backend.compiles(),
             )

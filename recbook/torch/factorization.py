@@ -171,11 +171,11 @@ class SVDpp(_Factors, ImplicitSumModel):
     def __init__(
         self,
         factors: int = 50,
-        epochs: int = 10,
-        learning_rate: float = 0.015,
+        epochs: int = 12,
+        learning_rate: float = 0.025,
         reg: float = 0.13,
         reg_implicit: float = 3.0,
-        batch_size: int = 4096,
+        batch_size: int = 8192,
         optimizer: str = "adam",
         init_scale: float = 0.05,
         patience: int | None = None,
@@ -260,7 +260,7 @@ class NMF(TorchRecommender, NonNegativeModel):
     supports = frozenset({"histories", "similar_items"})
 
     def __init__(
-        self, factors: int = 8, epochs: int = 15, reg: float = 0.1, seed: int = 0, device: str = "auto"
+        self, factors: int = 8, epochs: int = 10, reg: float = 0.1, seed: int = 0, device: str = "auto"
     ):
         self.factors = factors
         self.epochs = epochs
