@@ -20,7 +20,7 @@ LAYERS = [
     {"preprocessing", "features", "fields", "splits", "datasets", "worlds", "recommender"},
     {"baselines", "decompositions", "neighborhoods", "training"},
     {"factors", "field_models", "implicit_sums", "nonnegative"},
-    {"machines"},
+    {"machines", "neural"},
     {"evaluation", "comparison", "tuning", "results", "torch", "keras"},
     {"twins", "notebook", "checks", "doctor"},
 ]

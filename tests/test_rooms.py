@@ -38,6 +38,8 @@ TOPICS = {
     "decomposition": (ALL, ()),
     "logistic": (ALL, ()),
     "factorization_machines": (ALL, ()),
+    "embeddings": (ALL, ()),
+    "ncf": (ALL, ()),
 }
 # Files that lie in the rooms and belong to no topic.
 SHARED = {"__init__", "base", "backend", "training"}

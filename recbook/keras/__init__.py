@@ -8,21 +8,27 @@ from recbook.keras import backend  # noqa: F401  (it chooses a backend, before a
 
 # isort: split
 from recbook.keras.decomposition import ALS, PCA, PureSVD
+from recbook.keras.embeddings import EmbeddingMLP
 from recbook.keras.factorization import NMF, MatrixFactorization, SVDpp
 from recbook.keras.factorization_machines import FactorizationMachine, LightFM
 from recbook.keras.logistic import LogisticRegression
+from recbook.keras.ncf import GMF, MLP, NeuMF
 from recbook.keras.neighbors import ItemKNN, SlopeOne, UserKNN
 from recbook.recommender import Recommender, restore
 from recbook.storage import MAX_BYTES
 
 __all__ = [
     "ALS",
+    "EmbeddingMLP",
     "FactorizationMachine",
+    "GMF",
     "ItemKNN",
     "LightFM",
     "LogisticRegression",
+    "MLP",
     "MatrixFactorization",
     "NMF",
+    "NeuMF",
     "PCA",
     "PureSVD",
     "SVDpp",

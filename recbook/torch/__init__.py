@@ -7,19 +7,25 @@ import os
 from recbook.recommender import Recommender, restore
 from recbook.storage import MAX_BYTES
 from recbook.torch.decomposition import ALS, PCA, PureSVD
+from recbook.torch.embeddings import EmbeddingMLP
 from recbook.torch.factorization import NMF, MatrixFactorization, SVDpp
 from recbook.torch.factorization_machines import FactorizationMachine, LightFM
 from recbook.torch.logistic import LogisticRegression
+from recbook.torch.ncf import GMF, MLP, NeuMF
 from recbook.torch.neighbors import ItemKNN, SlopeOne, UserKNN
 
 __all__ = [
     "ALS",
+    "EmbeddingMLP",
     "FactorizationMachine",
+    "GMF",
     "ItemKNN",
     "LightFM",
     "LogisticRegression",
+    "MLP",
     "MatrixFactorization",
     "NMF",
+    "NeuMF",
     "PCA",
     "PureSVD",
     "SVDpp",
