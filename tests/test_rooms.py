@@ -36,6 +36,7 @@ TOPICS = {
     "neighbors": (ALL, ()),
     "factorization": (ALL, ()),
     "decomposition": (ALL, ()),
+    "implicit": (ALL, ()),
     "logistic": (ALL, ()),
     "factorization_machines": (ALL, ()),
 }

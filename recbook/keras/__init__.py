@@ -10,6 +10,7 @@ from recbook.keras import backend  # noqa: F401  (it chooses a backend, before a
 from recbook.keras.decomposition import ALS, PCA, PureSVD
 from recbook.keras.factorization import NMF, MatrixFactorization, SVDpp
 from recbook.keras.factorization_machines import FactorizationMachine, LightFM
+from recbook.keras.implicit import EASE
 from recbook.keras.logistic import LogisticRegression
 from recbook.keras.neighbors import ItemKNN, SlopeOne, UserKNN
 from recbook.recommender import Recommender, restore
@@ -17,6 +18,7 @@ from recbook.storage import MAX_BYTES
 
 __all__ = [
     "ALS",
+    "EASE",
     "FactorizationMachine",
     "ItemKNN",
     "LightFM",

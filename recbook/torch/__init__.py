@@ -9,11 +9,13 @@ from recbook.storage import MAX_BYTES
 from recbook.torch.decomposition import ALS, PCA, PureSVD
 from recbook.torch.factorization import NMF, MatrixFactorization, SVDpp
 from recbook.torch.factorization_machines import FactorizationMachine, LightFM
+from recbook.torch.implicit import EASE
 from recbook.torch.logistic import LogisticRegression
 from recbook.torch.neighbors import ItemKNN, SlopeOne, UserKNN
 
 __all__ = [
     "ALS",
+    "EASE",
     "FactorizationMachine",
     "ItemKNN",
     "LightFM",
