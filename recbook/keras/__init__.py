@@ -10,7 +10,7 @@ from recbook.keras import backend  # noqa: F401  (it chooses a backend, before a
 from recbook.keras.decomposition import ALS, PCA, PureSVD
 from recbook.keras.factorization import NMF, MatrixFactorization, SVDpp
 from recbook.keras.factorization_machines import FactorizationMachine, LightFM
-from recbook.keras.implicit import EASE
+from recbook.keras.implicit import BPR, EASE, ImplicitALS
 from recbook.keras.logistic import LogisticRegression
 from recbook.keras.neighbors import ItemKNN, SlopeOne, UserKNN
 from recbook.recommender import Recommender, restore
@@ -18,8 +18,10 @@ from recbook.storage import MAX_BYTES
 
 __all__ = [
     "ALS",
+    "BPR",
     "EASE",
     "FactorizationMachine",
+    "ImplicitALS",
     "ItemKNN",
     "LightFM",
     "LogisticRegression",

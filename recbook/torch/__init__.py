@@ -9,14 +9,16 @@ from recbook.storage import MAX_BYTES
 from recbook.torch.decomposition import ALS, PCA, PureSVD
 from recbook.torch.factorization import NMF, MatrixFactorization, SVDpp
 from recbook.torch.factorization_machines import FactorizationMachine, LightFM
-from recbook.torch.implicit import EASE
+from recbook.torch.implicit import BPR, EASE, ImplicitALS
 from recbook.torch.logistic import LogisticRegression
 from recbook.torch.neighbors import ItemKNN, SlopeOne, UserKNN
 
 __all__ = [
     "ALS",
+    "BPR",
     "EASE",
     "FactorizationMachine",
+    "ImplicitALS",
     "ItemKNN",
     "LightFM",
     "LogisticRegression",
