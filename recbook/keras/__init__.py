@@ -11,6 +11,7 @@ from recbook.keras.decomposition import ALS, PCA, PureSVD
 from recbook.keras.embeddings import EmbeddingMLP
 from recbook.keras.factorization import NMF, MatrixFactorization, SVDpp
 from recbook.keras.factorization_machines import FactorizationMachine, LightFM
+from recbook.keras.implicit import BPR, EASE, ImplicitALS
 from recbook.keras.logistic import LogisticRegression
 from recbook.keras.ncf import GMF, MLP, NeuMF
 from recbook.keras.neighbors import ItemKNN, SlopeOne, UserKNN
@@ -19,9 +20,12 @@ from recbook.storage import MAX_BYTES
 
 __all__ = [
     "ALS",
+    "BPR",
+    "EASE",
     "EmbeddingMLP",
     "FactorizationMachine",
     "GMF",
+    "ImplicitALS",
     "ItemKNN",
     "LightFM",
     "LogisticRegression",

@@ -10,15 +10,19 @@ from recbook.torch.decomposition import ALS, PCA, PureSVD
 from recbook.torch.embeddings import EmbeddingMLP
 from recbook.torch.factorization import NMF, MatrixFactorization, SVDpp
 from recbook.torch.factorization_machines import FactorizationMachine, LightFM
+from recbook.torch.implicit import BPR, EASE, ImplicitALS
 from recbook.torch.logistic import LogisticRegression
 from recbook.torch.ncf import GMF, MLP, NeuMF
 from recbook.torch.neighbors import ItemKNN, SlopeOne, UserKNN
 
 __all__ = [
     "ALS",
+    "BPR",
+    "EASE",
     "EmbeddingMLP",
     "FactorizationMachine",
     "GMF",
+    "ImplicitALS",
     "ItemKNN",
     "LightFM",
     "LogisticRegression",
