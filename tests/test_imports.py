@@ -19,7 +19,7 @@ LAYERS = [
     {"interactions", "metrics", "sampling", "formulas", "storage"},
     {"preprocessing", "features", "fields", "splits", "datasets", "worlds", "recommender"},
     {"baselines", "decompositions", "neighborhoods", "training"},
-    {"factors", "field_models", "implicit_sums", "nonnegative"},
+    {"factors", "field_models", "implicit_sums", "nonnegative", "reconstruction"},
     {"machines"},
     {"evaluation", "comparison", "tuning", "results", "torch", "keras"},
     {"twins", "notebook", "checks", "doctor"},

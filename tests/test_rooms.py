@@ -38,6 +38,7 @@ TOPICS = {
     "decomposition": (ALL, ()),
     "logistic": (ALL, ()),
     "factorization_machines": (ALL, ()),
+    "autoencoders": (ALL, ()),
 }
 # Files that lie in the rooms and belong to no topic.
 SHARED = {"__init__", "base", "backend", "training"}

@@ -7,6 +7,7 @@ import os
 from recbook.keras import backend  # noqa: F401  (it chooses a backend, before anything imports Keras)
 
 # isort: split
+from recbook.keras.autoencoders import CFGAN, AutoRec, MultVAE
 from recbook.keras.decomposition import ALS, PCA, PureSVD
 from recbook.keras.factorization import NMF, MatrixFactorization, SVDpp
 from recbook.keras.factorization_machines import FactorizationMachine, LightFM
@@ -17,11 +18,14 @@ from recbook.storage import MAX_BYTES
 
 __all__ = [
     "ALS",
+    "AutoRec",
+    "CFGAN",
     "FactorizationMachine",
     "ItemKNN",
     "LightFM",
     "LogisticRegression",
     "MatrixFactorization",
+    "MultVAE",
     "NMF",
     "PCA",
     "PureSVD",

@@ -6,6 +6,7 @@ import os
 
 from recbook.recommender import Recommender, restore
 from recbook.storage import MAX_BYTES
+from recbook.torch.autoencoders import CFGAN, AutoRec, MultVAE
 from recbook.torch.decomposition import ALS, PCA, PureSVD
 from recbook.torch.factorization import NMF, MatrixFactorization, SVDpp
 from recbook.torch.factorization_machines import FactorizationMachine, LightFM
@@ -14,11 +15,14 @@ from recbook.torch.neighbors import ItemKNN, SlopeOne, UserKNN
 
 __all__ = [
     "ALS",
+    "AutoRec",
+    "CFGAN",
     "FactorizationMachine",
     "ItemKNN",
     "LightFM",
     "LogisticRegression",
     "MatrixFactorization",
+    "MultVAE",
     "NMF",
     "PCA",
     "PureSVD",
