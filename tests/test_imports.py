@@ -19,7 +19,7 @@ LAYERS = [
     {"interactions", "metrics", "sampling", "formulas", "storage"},
     {"preprocessing", "features", "fields", "splits", "datasets", "worlds", "recommender"},
     {"baselines", "decompositions", "neighborhoods", "training"},
-    {"factors", "field_models", "implicit_sums", "nonnegative", "preferences"},
+    {"factors", "field_models", "implicit_sums", "nonnegative", "preferences", "reconstruction"},
     {"machines", "neural"},
     {"evaluation", "comparison", "tuning", "results", "torch", "keras"},
     {"twins", "notebook", "checks", "doctor"},

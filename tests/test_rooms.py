@@ -36,13 +36,15 @@ TOPICS = {
     "neighbors": (ALL, ()),
     "factorization": (ALL, ()),
     "decomposition": (ALL, ()),
+    "implicit": (ALL, ()),
     "logistic": (ALL, ()),
     "factorization_machines": (ALL, ()),
     "embeddings": (ALL, ()),
     "ncf": (ALL, ()),
+    "autoencoders": (ALL, ()),
 }
-# Files that lie in the rooms and belong to no topic; "implicit" has its models, and no chapter yet.
-SHARED = {"__init__", "base", "backend", "training", "implicit"}
+# Files that lie in the rooms and belong to no topic.
+SHARED = {"__init__", "base", "backend", "training"}
 
 
 def there(root: Path, topic: str, room: str) -> bool:

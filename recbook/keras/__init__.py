@@ -7,6 +7,7 @@ import os
 from recbook.keras import backend  # noqa: F401  (it chooses a backend, before anything imports Keras)
 
 # isort: split
+from recbook.keras.autoencoders import CFGAN, AutoRec, MultVAE
 from recbook.keras.decomposition import ALS, PCA, PureSVD
 from recbook.keras.embeddings import EmbeddingMLP
 from recbook.keras.factorization import NMF, MatrixFactorization, SVDpp
@@ -20,7 +21,9 @@ from recbook.storage import MAX_BYTES
 
 __all__ = [
     "ALS",
+    "AutoRec",
     "BPR",
+    "CFGAN",
     "EASE",
     "EmbeddingMLP",
     "FactorizationMachine",
@@ -31,6 +34,7 @@ __all__ = [
     "LogisticRegression",
     "MLP",
     "MatrixFactorization",
+    "MultVAE",
     "NMF",
     "NeuMF",
     "PCA",

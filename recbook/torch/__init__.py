@@ -6,6 +6,7 @@ import os
 
 from recbook.recommender import Recommender, restore
 from recbook.storage import MAX_BYTES
+from recbook.torch.autoencoders import CFGAN, AutoRec, MultVAE
 from recbook.torch.decomposition import ALS, PCA, PureSVD
 from recbook.torch.embeddings import EmbeddingMLP
 from recbook.torch.factorization import NMF, MatrixFactorization, SVDpp
@@ -17,7 +18,9 @@ from recbook.torch.neighbors import ItemKNN, SlopeOne, UserKNN
 
 __all__ = [
     "ALS",
+    "AutoRec",
     "BPR",
+    "CFGAN",
     "EASE",
     "EmbeddingMLP",
     "FactorizationMachine",
@@ -28,6 +31,7 @@ __all__ = [
     "LogisticRegression",
     "MLP",
     "MatrixFactorization",
+    "MultVAE",
     "NMF",
     "NeuMF",
     "PCA",
