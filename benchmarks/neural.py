@@ -1,0 +1,148 @@
+"""Times an epoch of NeuMF and of MultVAE side by side with cornac's PyTorch models of the same sizes.
+
+    python tasks.py bench neural             # installs cornac, then runs this
+    python benchmarks/neural.py --json out.json
+
+An epoch: (seconds of fit with 5 epochs - seconds with 1) / 4, so that what is done once (reading, starting up,
+tracing) does not count. MovieLens-100K, the same widths, batches, negatives and optimiser; cornac trains in PyTorch
+(`NeuMF(backend="pytorch")`, `VAECF`). In turn: a first round
+that does not count, then three; of each the best. Each library has a process of its own, which sleeps while
+the others compute. Seconds an epoch say nothing of quality: chapters `ncf` and `autoencoders` do.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import _shared as shared  # noqa: E402
+
+from recbook import datasets  # noqa: E402
+from recbook.interactions import Dataset  # noqa: E402
+
+FEW, MANY, ROUNDS, TARGET = 1, 5, 3, 1.0
+POSITIVES = 256  # of a batch, each with its negatives: cornac's default
+# cornac asks for layers that end in `factors`.
+NEUMF = {"factors": 8, "mlp_factors": 16, "layers": (16, 8), "negatives": 4}
+VAE = {"hidden": 128, "factors": 32, "batch_size": 100}
+MODELS = ("NeuMF", "MultVAE")
+TITLES = {"cornac": "cornac, PyTorch", "torch": "recbook.torch", "keras": "recbook.keras"}
+
+Contender = Callable[[str, Dataset, int], None]  # model, data, epochs
+
+
+def cornac_contender() -> Contender:
+    try:
+        import cornac
+    except ImportError as error:
+        raise shared.not_installed("cornac", "neural", error) from error
+
+    def run(model: str, data: Dataset, epochs: int) -> None:
+        x = data.interactions
+        rows = zip(x.user_codes.tolist(), x.item_codes.tolist(), np.ones(len(x)).tolist(), strict=True)
+        train = cornac.data.Dataset.from_uir(rows, seed=0)
+        if model == "NeuMF":
+            made = cornac.models.NeuMF(
+                num_factors=NEUMF["factors"],
+                layers=(2 * NEUMF["mlp_factors"], *NEUMF["layers"]),  # the first is the joined vectors
+                num_neg=NEUMF["negatives"],
+                num_epochs=epochs,
+                batch_size=POSITIVES,
+                lr=0.005,
+                backend="pytorch",
+                verbose=False,
+                seed=0,
+            )
+        else:
+            made = cornac.models.VAECF(
+                k=VAE["factors"],
+                autoencoder_structure=[VAE["hidden"]],
+                batch_size=VAE["batch_size"],
+                n_epochs=epochs,
+                seed=0,
+            )
+        made.fit(train)
+
+    return run
+
+
+def wing_contender(wing: str) -> Contender:
+    module = importlib.import_module(f"recbook.{wing}")
+
+    def run(model: str, data: Dataset, epochs: int) -> None:
+        batch = POSITIVES * (1 + NEUMF["negatives"])  # recbook counts the negatives
+        settings = NEUMF | {"batch_size": batch} if model == "NeuMF" else VAE
+        getattr(module, model)(**settings, epochs=epochs, device="cpu").fit(data, progress=False)
+
+    return run
+
+
+def contend(name: str) -> None:
+    """One contender's process: for every line (a model) seconds an epoch, as JSON."""
+    run = cornac_contender() if name == "cornac" else wing_contender(name)
+    data = datasets.fetch_movielens("100k")
+    for line in sys.stdin:
+        model, found = json.loads(line), []
+        for epochs in (FEW, MANY):
+            start, cpu_start = time.perf_counter(), time.process_time()
+            run(model, data, epochs)
+            found.append((time.perf_counter() - start, time.process_time() - cpu_start))
+        seconds, cpu = ((many - few) / (MANY - FEW) for few, many in zip(*found, strict=True))
+        print(json.dumps({"seconds": seconds, "cpu_seconds": cpu}), flush=True)
+
+
+def measure() -> dict[str, dict]:
+    """Seconds of an epoch, by model and contender."""
+    epochs = {}
+    with shared.Contenders(__file__, TITLES) as contenders:
+        for model in MODELS:
+
+            def words(name: str, found: dict, model: str = model) -> str:
+                return f"{TITLES[name]:<18} {found['seconds']:8.3f} s an epoch of {model}"
+
+            epochs[model] = contenders.best(model, ROUNDS, words)
+            for found in epochs[model].values():
+                found["ratio"] = epochs[model]["cornac"]["seconds"] / found["seconds"]
+    return epochs
+
+
+def print_table(results: dict) -> None:
+    print(f"\n{'an epoch':<10} {'':<18} {'seconds':>8} {'CPU s':>8} {'ratio':>8} {'target':>8}")
+    for model, by_name in results["epochs"].items():
+        for name, found in by_name.items():
+            target = "" if name == "cornac" else f"≥ {TARGET:g} ×"
+            figures = f"{found['seconds']:8.3f} {found['cpu_seconds']:8.3f} {found['ratio']:6.1f} ×"
+            print(f"{model:<10} {TITLES[name]:<18} {figures} {target:>8}")
+    shared.print_circumstances(results)
+
+
+def missed(results: dict) -> list[str]:
+    return [
+        f"an epoch of {model} takes {TITLES[name]} longer than cornac"
+        for model, by_name in results["epochs"].items()
+        for name in shared.WINGS
+        if by_name[name]["ratio"] < TARGET
+    ]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = shared.parser(__doc__)
+    parser.add_argument("--contend", choices=list(TITLES), help="only this, for the lines that come in")
+    options = parser.parse_args(arguments)
+    if options.contend:
+        contend(options.contend)
+        return 0
+    results = {"epochs": measure(), "circumstances": shared.circumstances("cornac")}
+    print_table(results)
+    return shared.end(results, options.json, missed(results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
