@@ -22,6 +22,7 @@ from recbook.interactions import Dataset  # noqa: E402
 from recbook.recommender import Recommender  # noqa: E402
 from recbook.torch.decomposition import PureSVD  # noqa: E402
 from recbook.torch.factorization import MatrixFactorization  # noqa: E402
+from recbook.torch.implicit import EASE, ImplicitALS  # noqa: E402
 from recbook.torch.ncf import GMF, MLP, NeuMF  # noqa: E402
 
 SCRIPT = Path(__file__).resolve()
@@ -34,6 +35,8 @@ LAYERS = STEPS | {"reg_layers": (1e-5, 1e-3, "log")}
 # Name → (model, what is searched). A further model is one further line.
 MODELS: dict[str, tuple[Recommender, dict]] = {
     "PureSVD": (PureSVD(**CPU), {"factors": [5, 10, 15, 20, 30, 40, 60]}),
+    "EASE": (EASE(**CPU), {"reg": (50.0, 2000.0, "log")}),
+    "ImplicitALS": (ImplicitALS(**CPU), {"factors": [16, 32, 64, 128], "reg": (0.003, 0.3, "log")}),
     "logistic MF": (MatrixFactorization(loss="logistic", factors=32, batch_size=2048, **CPU), STEPS),
     "GMF": (GMF(factors=32, **CPU), STEPS),
     "MLP": (MLP(factors=32, layers=(32, 16, 8), **CPU), LAYERS),

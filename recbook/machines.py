@@ -252,7 +252,7 @@ class HybridModel(FieldModel):
         fixed = np.random.default_rng([self.seed, 1])  # the same negatives after every epoch
         drawn = self._sampler.draw(validation.users, self.negatives, fixed)
         users = np.repeat(validation.users, self.negatives)
-        above = self._predict(np.repeat(validation.users, 1), validation.items, None, None)
+        above = self._predict(validation.users, validation.items, None, None)
         below = self._predict(users, drawn.ravel(), None, None).reshape(drawn.shape)
         return {"validation_error": float((above[:, None] <= below).mean())}
 

@@ -328,7 +328,7 @@ def test_neumf_on_movielens(wing):
     """Stratified 75/25 by item, nDCG@10 over all items: above popularity by far."""
     train, test = splits.stratified_split(datasets.fetch_movielens("100k"), by="item", test_size=0.25, seed=0)
     popular = evaluate(Popularity().fit(train, progress=False), test, ["ndcg@10"])["ndcg@10"]
-    model = wing.NeuMF(device="cpu", epochs=8).fit(train, progress=False)
+    model = wing.NeuMF(device="cpu").fit(train, progress=False)
     found = evaluate(model, test, ["ndcg@10"])["ndcg@10"]
     assert found > popular + 0.08
 
