@@ -25,9 +25,13 @@ from recbook.evaluation import Report, evaluate
 from recbook.interactions import Dataset
 from recbook.recommender import Recommender
 from recbook.splits import random_split
+from recbook.torch.autoencoders import CFGAN, AutoRec, MultVAE
 from recbook.torch.decomposition import ALS, PCA, PureSVD
+from recbook.torch.embeddings import EmbeddingMLP
 from recbook.torch.factorization import NMF, MatrixFactorization, SVDpp
 from recbook.torch.factorization_machines import FactorizationMachine, LightFM
+from recbook.torch.implicit import BPR, EASE, ImplicitALS
+from recbook.torch.ncf import GMF, MLP, NeuMF
 from recbook.torch.neighbors import ItemKNN, SlopeOne, UserKNN
 
 SCRIPT = Path(__file__).resolve()
@@ -38,6 +42,9 @@ RATING, LISTS = ["rmse", "mae"], ["ndcg@10", "recall@10", "coverage@10"]
 # Which row a model's figure is held against: the best that needs no knowledge of who is asking whom.
 YARDSTICKS = {"rmse": "BiasOnly", "ndcg@10": "Popularity"}
 TWIN_TOLERANCE = 5e-4  # of a figure: float32 in another order may turn a near-tie
+# With hidden layers a rounding grows from step to step: a ReLU is on here and off there, and from then on training
+# goes another way. Of these the wings may differ as much as one training from the next.
+MAGNIFYING = {"EmbeddingMLP", "MLP", "NeuMF", "MultVAE", "CFGAN"}
 
 MODELS: dict[str, Recommender] = {
     "Random": Random(),
@@ -55,6 +62,16 @@ MODELS: dict[str, Recommender] = {
     "PCA": PCA(device="cpu"),
     "FactorizationMachine": FactorizationMachine(device="cpu"),
     "LightFM": LightFM(device="cpu"),
+    "EASE": EASE(device="cpu"),
+    "ImplicitALS": ImplicitALS(device="cpu"),
+    "BPR": BPR(device="cpu"),
+    "EmbeddingMLP": EmbeddingMLP(device="cpu"),
+    "GMF": GMF(device="cpu"),
+    "MLP": MLP(device="cpu"),
+    "NeuMF": NeuMF(device="cpu"),
+    "AutoRec": AutoRec(device="cpu"),
+    "MultVAE": MultVAE(device="cpu"),
+    "CFGAN": CFGAN(device="cpu"),
 }
 
 
@@ -76,7 +93,8 @@ PROTOCOL = {
     "coverage": "share of the candidates that are in anybody's list",
     "spread": "mean and standard deviation (n - 1) over the seeds",
     "better": "a paired bootstrap over users, 2,000 resamples: the 95 % interval excludes 0 in every seed",
-    "wings": f"PyTorch; the Keras wing agrees within {TWIN_TOLERANCE} on seed {SEEDS[0]}",
+    "wings": f"PyTorch; the Keras wing agrees within {TWIN_TOLERANCE} on seed {SEEDS[0]}; networks with hidden layers, "
+    "whose training magnifies roundings, within a figure's standard deviation",
 }
 
 
@@ -125,12 +143,17 @@ def verdict(winners: list[str | None]) -> str:
     return "not told apart"
 
 
-def twin_difference(model: Recommender, fold: tuple, figures: dict) -> float:
-    """The largest difference between the wings' figures on the first seed."""
+def twin_differences(model: Recommender, fold: tuple, figures: dict) -> dict[str, float]:
+    """How far the Keras wing's figures are from those of PyTorch, on the first seed."""
     twin = importlib.import_module(twin_module(model))
     other = getattr(twin, type(model).__name__)(**model.get_params())
     report, _ = measure(other, *fold, SEEDS[0])
-    return max(abs(report[name] - figures[name]["seeds"][0]) for name in figures)
+    return {name: abs(report[name] - figures[name]["seeds"][0]) for name in figures}
+
+
+def allowed_difference(name: str, figure: dict) -> float:
+    """How far the wings may be apart in one figure of the model of that name."""
+    return max(TWIN_TOLERANCE, figure["sd"]) if name in MAGNIFYING else TWIN_TOLERANCE
 
 
 def row_hash(model: Recommender) -> str:
@@ -167,12 +190,13 @@ def main(everything: bool) -> None:
         task = {"model": repr(model), "task": model.task, "code": code}
         figures[name] = task | row(model, folds, rivals)
         if twin_module(model):
-            difference = twin_difference(model, folds[SEEDS[0]], figures[name]["figures"])
-            if difference > TWIN_TOLERANCE:
-                raise SystemExit(
-                    f"{name}: the wings differ by {difference:.2g} in a figure; see tests/test_twins.py"
-                )
-            figures[name]["twin_difference"] = difference
+            differences = twin_differences(model, folds[SEEDS[0]], figures[name]["figures"])
+            for metric, difference in differences.items():
+                if difference > allowed_difference(name, figures[name]["figures"][metric]):
+                    raise SystemExit(
+                        f"{name}: the wings differ by {difference:.2g} in {metric}; see tests/test_twins.py"
+                    )
+            figures[name]["twin_differences"] = differences
         short = {metric: round(one["mean"], 4) for metric, one in figures[name]["figures"].items()}
         print(f"{name}: {json.dumps(short)} in {time.perf_counter() - started:.0f} s", flush=True)
     path = results.record(SCRIPT, protocol=PROTOCOL, seeds=SEEDS, data=data, figures=figures)

@@ -78,12 +78,17 @@ def protocol(result: dict) -> str:
     """The protocol, the data and the machine, as a definition list in MyST Markdown."""
     made = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
-    twins = [row["twin_difference"] for row in rows(result) if "twin_difference" in row]
+    twins = [
+        (difference, metric, row["name"])
+        for row in rows(result)
+        for metric, difference in row.get("twin_differences", {}).items()
+    ]
     parts = {name: text for name, text in result["protocol"].items()}
     parts["data hash"] = f"sha256 `{result['data']['sha256']}`"
     parts["code hash"] = f"`{result['code']}`"
     if twins:
-        parts["wings"] += f"; no figure differs by more than {max(*twins, 1e-6):.0e}"
+        difference, metric, name = max(twins)
+        parts["wings"] += f"; the largest difference is {difference:.4f}, in {metric} of {name}"
     parts["machine"] = (
         f"{made['system']}, {made['cores']} cores, OMP_NUM_THREADS {made['threads']}, "
         f"Python {made['python']}, {versions}"
