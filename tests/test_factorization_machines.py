@@ -835,7 +835,7 @@ def test_lightfms_own_example(movielens):
     for loss, precision, _auc in (("bpr", 0.10, 0.86), ("warp", 0.11, 0.90)):
         model = rt.LightFM(
             loss=loss, factors=10, epochs=10, optimizer="adagrad", learning_rate=0.05, reg=0.0, negatives=1,
-            batch_size=64, init_scale=0.02, device="cpu",
+            batch_size=256, init_scale=0.02, device="cpu",
         ).fit(train, progress=False)  # fmt: skip
         found = evaluate(model, test, ["precision@10"], candidates=everything)["precision@10"]
         assert found > precision - 0.02, loss
