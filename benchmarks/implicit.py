@@ -48,6 +48,7 @@ TITLES = {
     "keras": "recbook.keras",
 }
 RIVALS = ("implicit", *shared.WINGS)
+PARTS = ("als", "bpr", "recommend", "ease")
 
 # What each side is fitted with: settings, and the growing numbers of epochs.
 EPOCHS = {"als": (1, 2, 3, 5, 8, 12, 15), "bpr": {"implicit": (25, 50, 100, 200), "recbook": (5, 10, 20, 40)}}
@@ -259,12 +260,16 @@ def in_words(fit: dict | None) -> str:
 
 def print_table(results: dict) -> None:
     for what, title in (("als", "ImplicitALS, equal nDCG@10"), ("bpr", "BPR, implicit's best nDCG@10")):
+        if what not in results:
+            continue
         print(f"\n{title}")
         for name, duel in results[what]["duels"].items():
             ours, theirs = in_words(duel["ours"]), in_words(duel["implicit"])
             ratio = f"{duel['ratio']:.2f} ×" if duel["ratio"] else ""
             print(f"{TITLES[name]:<14} to {duel['goal']:.4f}: {ours:<22} implicit {theirs:<22} {ratio}")
     for what, peer in (("recommend", "implicit"), ("ease", "scipy")):
+        if what not in results:
+            continue
         print(f"\n{what}, beside {TITLES[peer]}")
         for name, found in results[what].items():
             ratio = found["seconds"] / results[what][peer]["seconds"]
@@ -274,18 +279,18 @@ def print_table(results: dict) -> None:
 
 def missed(results: dict) -> list[str]:
     behind = []
-    for name, duel in results["als"]["duels"].items():
+    for name, duel in results.get("als", {"duels": {}})["duels"].items():
         if duel["ratio"] is None or duel["ratio"] > TARGETS["als"]:
             behind.append(f"ImplicitALS of {name} takes more than {TARGETS['als']:g} times implicit's time")
     behind += [
         f"BPR of {name} does not reach implicit's nDCG@10"
-        for name, duel in results["bpr"]["duels"].items()
+        for name, duel in results.get("bpr", {"duels": {}})["duels"].items()
         if duel["ours"] is None
     ]
-    lists = results["recommend"]
+    lists = results.get("recommend")
     behind += [
         f"recommend of {name} is slower than implicit's"
-        for name in shared.WINGS
+        for name in (shared.WINGS if lists else ())
         if lists[name]["seconds"] > TARGETS["recommend"] * lists["implicit"]["seconds"]
     ]
     return behind
@@ -294,6 +299,7 @@ def missed(results: dict) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     parser = shared.parser(__doc__)
     parser.add_argument("--interactions", type=int, default=1_000_000, help="how many are generated")
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
     parser.add_argument(
         "--fewer", action="store_true", help="two numbers of epochs a side: to see that it runs"
     )
@@ -307,12 +313,17 @@ def main(arguments: list[str] | None = None) -> int:
     bpr = {name: EPOCHS["bpr"]["implicit" if name == "implicit" else "recbook"][few] for name in RIVALS}
     results: dict = {}
     with shared.Contenders(__file__, RIVALS) as contenders:
-        fits = curves(contenders, "als", n, als)
-        results["als"] = {"fits": fits, "duels": duels(fits, lambda theirs, ours: ENOUGH * min(theirs, ours))}
-        fits = curves(contenders, "bpr", n, bpr)
-        results["bpr"] = {"fits": fits, "duels": duels(fits, lambda theirs, ours: theirs)}
-    results["recommend"] = in_turn(RIVALS, "recommend", n)
-    results["ease"] = in_turn(("scipy", *shared.WINGS), "ease", n)
+        if "als" in options.parts:
+            fits = curves(contenders, "als", n, als)
+            found = duels(fits, lambda theirs, ours: ENOUGH * min(theirs, ours))
+            results["als"] = {"fits": fits, "duels": found}
+        if "bpr" in options.parts:
+            fits = curves(contenders, "bpr", n, bpr)
+            results["bpr"] = {"fits": fits, "duels": duels(fits, lambda theirs, ours: theirs)}
+    if "recommend" in options.parts:
+        results["recommend"] = in_turn(RIVALS, "recommend", n)
+    if "ease" in options.parts:
+        results["ease"] = in_turn(("scipy", *shared.WINGS), "ease", n)
     results["circumstances"] = {**shared.circumstances("implicit", "scipy"), "threads of implicit": threads()}
     print_table(results)
     return shared.end(results, options.json, missed(results))
