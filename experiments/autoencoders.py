@@ -29,7 +29,7 @@ SEEDS = [0, 1, 2]
 BETAS = {0: [0.0, 0.1, 0.5, 2.0], 20: [0.5, 2.0]}  # by epochs of annealing
 CURVES = [0, 1, 2]  # seeds of the models alone, on one split
 CHOICES: dict[str, list[dict]] = {
-    "AutoRec": [{}, {"reg": 300.0}],
+    "AutoRec": [{}, {"reg": 3.0}],
     "MultVAE": [{"dropout": 0.0}],
     "CFGAN": [{"shown": 0.0}, {"shown": 0.5}],
 }

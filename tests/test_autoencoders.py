@@ -114,16 +114,16 @@ def test_autorec_by_hand():
     g = 1 / (1 + np.exp(-(0.5 * 4 - 2 + 0.25)))
     np.testing.assert_allclose(ae.autorec(r, V, mu, W, b), [1 + 2 * g, 3 + g, 2.5])
     squared = (4 - 1 - 2 * g) ** 2 + 0.5**2
-    penalty = 0.1 / 2 * (0.25 + 81 + 1 + 4 + 1)
-    assert ae.autorec_objective(r[None], V, mu, W, b, 0.1) == pytest.approx((squared + penalty) / 2)
+    penalty = 0.1 / 2 * (0.25 + 81 + 1 + 4 + 1) / 3
+    assert ae.autorec_objective(r[None], V, mu, W, b, 0.1) == pytest.approx(squared / 2 + penalty)
 
 
 def test_fold_in_by_hand():
     """Two ratings, one code: the bias carries the level, and a strong λ leaves nothing else."""
-    w, b = ae.autorec_fold_in(np.array([5.0, _, 3.0]), np.array([[1.0], [7.0], [0.0]]), 1.0)
-    # Centred: codes ±½, ratings ±1; w = (½·1 + ½·1) / (½ + ½) with λ/2 = ½ below the line.
+    w, b = ae.autorec_fold_in(np.array([5.0, _, 3.0]), np.array([[1.0], [7.0], [0.0]]), 0.25, 4.0)
+    # Centred: codes ±½, ratings ±1; w = (½·1 + ½·1) / (½ + ½) with λN/2 = ½ below the line.
     assert w[0] == pytest.approx(1 / (0.5 + 0.5)) and b == pytest.approx(4 - 0.5)
-    w, b = ae.autorec_fold_in(np.array([5.0, _, 3.0]), np.array([[1.0], [7.0], [0.0]]), 1e9)
+    w, b = ae.autorec_fold_in(np.array([5.0, _, 3.0]), np.array([[1.0], [7.0], [0.0]]), 1e9, 4.0)
     assert abs(w[0]) < 1e-6 and b == pytest.approx(4)
 
 
@@ -414,7 +414,7 @@ def test_autorec_finds_a_planted_world(wing, rows):
     x = world.data.interactions
     truth = pd.DataFrame(world.scores, world.user_ids, world.item_ids).loc[x.user_ids, x.item_ids].to_numpy()
     model = fitted(
-        wing, "AutoRec", x, rows=rows, factors=20, epochs=200, batch_size=25, learning_rate=0.01, reg=0.5
+        wing, "AutoRec", x, rows=rows, factors=20, epochs=200, batch_size=25, learning_rate=0.01, reg=0.01
     )
     error = np.sqrt(np.square(model.score_matrix() - truth).mean())
     assert error < 0.35 * truth.std()
@@ -426,7 +426,7 @@ def test_the_right_group_is_ranked_first(wing, name):
     world = datasets.make_taste_groups(n_users=90, n_items=60, density=0.35, seed=1)
     frame = world.data.interactions.to_frame()
     met = Interactions.from_frame(frame[frame.rating > 3.25].drop(columns="rating"))
-    model = fitted(wing, name, met, epochs=60, batch_size=30, **({} if name == "MultVAE" else {"shown": 0.0}))
+    model = fitted(wing, name, met, epochs=60, batch_size=30)
     shown = model.recommend(k=3)
     group = (
         dict(zip(world.user_ids, world.user_groups, strict=True)),
@@ -441,7 +441,7 @@ def test_the_right_group_is_ranked_first(wing, name):
 
 CHANGES = {
     "AutoRec": {
-        "rows": "users", "factors": 5, "epochs": 3, "learning_rate": 0.05, "reg": 5000.0, "batch_size": 7,
+        "rows": "users", "factors": 5, "epochs": 3, "learning_rate": 0.05, "reg": 50.0, "batch_size": 7,
         "optimizer": "adagrad", "seed": 1,
     },
     "MultVAE": {
@@ -507,10 +507,11 @@ def test_fold_in_of_items_is_the_exact_minimiser(wing, tastes):
     )
     r = np.full(tastes.n_items, np.nan)
     r[pd.Index(tastes.item_ids).get_indexer(items)] = history.ratings
-    w, b = ae.autorec_fold_in(r, codes, 3.0)
+    usual = len(tastes) / tastes.n_users
+    w, b = ae.autorec_fold_in(r, codes, 3.0, usual)
     seen = ~np.isnan(r)
     other = minimize(
-        lambda v: np.square(r[seen] - v[4] - codes[seen] @ v[:4]).sum() + 1.5 * (v[:4] @ v[:4]),
+        lambda v: np.square(r[seen] - v[4] - codes[seen] @ v[:4]).sum() + 1.5 * usual * (v[:4] @ v[:4]),
         np.zeros(5), method="BFGS", options={"gtol": 1e-10},
     ).x  # fmt: skip
     np.testing.assert_allclose(np.append(w, b), other, atol=1e-5)
