@@ -42,7 +42,8 @@ PROTOCOL = {
     "candidates are all items of train that the user has not met there; nDCG@10, ties by expected value",
     "choice": "the same split once more, of the train of seed 0: its second part is validation data; PyTorch",
     "beta": "nDCG@10 on that validation data, seed 0, by β and annealing: last epoch and best; KL in nats a user",
-    "curves": f"nDCG@10 on that validation data after every epoch; one split, the model's seed is one of {CURVES}",
+    "curves": f"nDCG@10 on that validation data after every epoch; one split, the model's seed is one of {CURVES}; "
+    "the game alone has zeros_weight=0; floor is popularity there",
     "strangers": f"held_out_users(test_size=0.1, fold_in=0.8), seeds {SEEDS}: nDCG@10 of people who are not in train, "
     "from 80 % of their rows; every other row of theirs is relevant",
     "confirmation": "defaults; a model that draws numbers gets the split's seed; Keras and rows of users on seed 0",
@@ -90,9 +91,14 @@ def sweep(train: Dataset, validation: Dataset) -> list[dict]:
 
 
 def curves(train: Dataset, validation: Dataset) -> dict[str, list[list[float]]]:
+    models = {
+        "MultVAE": rt.MultVAE(device="cpu"),
+        "CFGAN": rt.CFGAN(device="cpu"),
+        "CFGAN, the game alone": rt.CFGAN(zeros_weight=0.0, device="cpu"),
+    }
     return {
-        name: [validated(getattr(rt, name)(seed=seed, device="cpu"), train, validation) for seed in CURVES]
-        for name in ("MultVAE", "CFGAN")
+        name: [validated(model.clone(seed=seed), train, validation) for seed in CURVES]
+        for name, model in models.items()
     }
 
 
@@ -168,6 +174,9 @@ def main() -> None:
         "choice": choice({"rating": of_ratings, "ranking": of_lists}),
         "beta": sweep(*of_lists),
         "curves": curves(*of_lists),
+        "floor": evaluate(Popularity().fit(of_lists[0]), of_lists[1], ["ndcg@10"], unknown="fallback")[
+            "ndcg@10"
+        ],
     }
     path = results.record(
         SCRIPT,
