@@ -16,7 +16,7 @@ from recbook.formulas import ncf
 from recbook.interactions import Interactions
 from tests.bad_inputs import refuses
 from tests.known_mistakes import each_gives_its_own_hint
-from tests.test_factorization import numerical_gradient, table_of
+from tests.small_tables import learnt, numerical_gradient, table_of
 
 WINGS = pytest.mark.parametrize("wing", [rt, rk], ids=["torch", "keras"])
 NAMES = pytest.mark.parametrize("name", ["GMF", "MLP", "NeuMF"])
@@ -29,10 +29,6 @@ SMALL = {
 
 def fitted(wing, name: str, data, **parameters):
     return getattr(wing, name)(device="cpu", **(SMALL[name] | parameters)).fit(data, progress=False)
-
-
-def learnt(model) -> dict[str, np.ndarray]:
-    return {name: values.astype(np.float64) for name, values in model.get_parameters().items()}
 
 
 def likes(seed: int = 0, n_users: int = 9, n_items: int = 7) -> Interactions:
