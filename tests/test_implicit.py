@@ -223,15 +223,14 @@ def test_no_pass_raises_the_objective_and_passes_reach_the_solution(seed, block)
 
 CASES = [
     {"factors": 1},
-    {"factors": 5, "block": 2},
+    pytest.param({"factors": 5, "block": 2}, marks=pytest.mark.backends),
     {"factors": 4, "block": 4, "unobserved": 0.3},
     {"factors": 6, "block": 3, "reg": 2.0, "weighted": False},
     {"factors": 20, "block": 8, "reg": 0.02},
-    {"factors": 3, "block": 1, "confidence": "ratings", "seed": 3},
+    pytest.param({"factors": 3, "block": 1, "confidence": "ratings", "seed": 3}, marks=pytest.mark.backends),
 ]
 
 
-@pytest.mark.backends
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_implicit_als_equals_the_formula_entry_by_entry(case):
     given = {"unobserved": 0.1, "reg": 0.05, "weighted": True, "block": 16} | case
