@@ -5,9 +5,6 @@ Tables are users × items, NaN where there is no rating. Users are called 1000, 
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +27,7 @@ from recbook.interactions import Interactions
 from recbook.reconstruction import RowModel, Rows
 from tests.bad_inputs import refuses
 from tests.known_mistakes import each_gives_its_own_hint
+from tests.small_tables import interactions, learnt, table, table_of
 
 WINGS = pytest.mark.parametrize("wing", [rt, rk], ids=["torch", "keras"])
 NAMES = pytest.mark.parametrize("name", ["AutoRec", "MultVAE", "CFGAN"])
@@ -39,32 +37,8 @@ _ = np.nan
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def table(seed: int = 0, n_users: int = 9, n_items: int = 7, density: float = 0.6) -> np.ndarray:
-    """Whole stars; everybody and everything has a rating."""
-    rng = np.random.default_rng(seed)
-    R = np.where(rng.random((n_users, n_items)) < density, rng.integers(1, 6, (n_users, n_items)), np.nan)
-    R[np.arange(n_users), np.arange(n_users) % n_items] = rng.integers(1, 6, n_users)
-    return R
-
-
-def interactions(R: np.ndarray) -> Interactions:
-    u, i = np.nonzero(~np.isnan(R))
-    return Interactions.from_frame(pd.DataFrame({"user": 1000 - u, "item": 500 - i, "rating": R[u, i]}))
-
-
-def table_of(x: Interactions) -> np.ndarray:
-    """The table in the order of codes."""
-    R = np.full((x.n_users, x.n_items), np.nan)
-    R[x.user_codes, x.item_codes] = x.ratings
-    return R
-
-
 def fitted(wing, name: str, data, **parameters):
     return getattr(wing, name)(device="cpu", **parameters).fit(data, progress=False)
-
-
-def learnt(model) -> dict[str, np.ndarray]:
-    return {name: values.astype(np.float64) for name, values in model.get_parameters().items()}
 
 
 def one_step(wing, name: str, x: Interactions, **parameters) -> tuple[dict, dict, float]:
@@ -220,7 +194,7 @@ def test_two_players_circle_away_from_their_balance():
 @WINGS
 @SIDES
 def test_one_step_of_autorec_is_the_gradient_of_the_formula(wing, rows):
-    x = interactions(table(1))
+    x = interactions(table(1, 9, 7))
     R = table_of(x) if rows == "users" else table_of(x).T
     before, after, loss = one_step(wing, "AutoRec", x, rows=rows, reg=3.0)
 
@@ -236,7 +210,7 @@ def test_one_step_of_autorec_is_the_gradient_of_the_formula(wing, rows):
 @pytest.mark.backends
 @WINGS
 def test_one_step_of_multvae_is_the_gradient_of_the_formula(wing):
-    x = interactions(table(2))
+    x = interactions(table(2, 9, 7))
     arguments = {"hidden": 4, "beta": 0.7, "annealing": 0, "dropout": 0.4, "reg": 0.05}
     before, after, loss = one_step(wing, "MultVAE", x, **arguments)
     batch = first_batch(fitted(rt, "MultVAE", x, factors=3, epochs=1, batch_size=10_000, **arguments))
@@ -252,7 +226,7 @@ def test_one_step_of_multvae_is_the_gradient_of_the_formula(wing):
 @pytest.mark.backends
 @WINGS
 def test_one_step_of_cfgan_moves_each_player_by_its_own_loss(wing):
-    x = interactions(table(3))
+    x = interactions(table(3, 9, 7))
     arguments = {"shown": 0.5, "zeros": 0.5, "zeros_weight": 0.3, "reg": 0.05}
     before, after, loss = one_step(wing, "CFGAN", x, **arguments)
     batch = first_batch(fitted(rt, "CFGAN", x, factors=3, epochs=1, batch_size=10_000, **arguments))
@@ -277,7 +251,7 @@ def test_one_step_of_cfgan_moves_each_player_by_its_own_loss(wing):
 @WINGS
 @SIDES
 def test_scores_of_autorec_equal_the_formula(wing, rows):
-    x = interactions(table(4))
+    x = interactions(table(4, 9, 7))
     R = table_of(x)
     model = fitted(wing, "AutoRec", x, rows=rows, factors=3, epochs=3)
     p = learnt(model)
@@ -293,7 +267,7 @@ def test_scores_of_autorec_equal_the_formula(wing, rows):
 @WINGS
 @RANKERS
 def test_scores_of_the_others_equal_the_formula(wing, name):
-    x = interactions(table(5))
+    x = interactions(table(5, 9, 7))
     X = (~np.isnan(table_of(x))).astype(float)
     model = fitted(wing, name, x, factors=3, epochs=3)
     p = learnt(model)
@@ -347,7 +321,7 @@ def test_the_same_seed_gives_the_same_bits(wing, name):
 
 
 def test_rows_are_filled_as_the_table_says():
-    x = interactions(table(6))
+    x = interactions(table(6, 9, 7))
     R = table_of(x)
     coded = rt.AutoRec(epochs=1, device="cpu").fit(x, progress=False)._train
     users, items = Rows.of_users(coded, coded.ratings), Rows.of_items(coded, coded.ratings)
@@ -360,7 +334,7 @@ def test_rows_are_filled_as_the_table_says():
 
 @NAMES
 def test_an_epoch_has_each_row_once_and_another_order(name):
-    x = interactions(table(7, n_users=23))
+    x = interactions(table(7, 23, 7))
     model = fitted(rt, name, x, epochs=1, batch_size=5)
     rng = np.random.default_rng(0)
     model._training_rows, model._epoch = model._rows(model._train), 0
@@ -395,7 +369,7 @@ def test_beta_grows_epoch_by_epoch_as_the_formula_says(monkeypatch):
             yield batch
 
     monkeypatch.setattr(RowModel, "_batches", listen)
-    fitted(rt, "MultVAE", interactions(table(8)), epochs=6, annealing=4, beta=0.2, batch_size=4)
+    fitted(rt, "MultVAE", interactions(table(8, 9, 7)), epochs=6, annealing=4, beta=0.2, batch_size=4)
     assert seen[0][0] == 1 and max(epoch for epoch, _b in seen) == 6
     for epoch, beta in seen:
         assert beta == pytest.approx(ae.annealed(0.2, 4, epoch), abs=1e-7)
@@ -662,46 +636,6 @@ def test_multvae_serves_people_it_never_saw(movielens):
 
 
 # ---------------------------------------------------------------- memory
-
-STATUS = Path("/proc/self/status")
-PEAK_IS_TOLD = STATUS.exists() and "VmHWM" in STATUS.read_text()
-# The peak of the process alone: `ru_maxrss` of a child counts what its parent had before it.
-MEASURE = """
-import sys
-import recbook.{wing} as wing
-def kib(name):
-    return int(open("/proc/self/status").read().split(name + ":")[1].split()[0])
-for path in sys.argv[1:]:
-    model = wing.load(path, device="cpu")
-    model.recommend(model.user_ids_[:600], k=10)  # what a framework keeps for good
-    before = kib("VmRSS")
-    table = model.recommend(k=10)
-    print("found", len(table), 1024 * (kib("VmHWM") - before))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not PEAK_IS_TOLD, reason="the peak of memory is read from /proc")
-@WINGS
-def test_recommend_for_everybody_stays_small(wing, tmp_path):
-    """6,000 × 3,700: less than 500 MiB above the model."""
-    rng = np.random.default_rng(0)
-    pairs = {"user": rng.integers(0, 6000, 200_000), "item": rng.integers(0, 3700, 200_000)}
-    df = pd.DataFrame(pairs).drop_duplicates().assign(rating=lambda t: 1.0 + t.item % 5)
-    paths = [
-        tmp_path / f"{name}.npz" for name in ("AutoRec", "MultVAE")
-    ]  # CFGAN reads its rows as Mult-VAE does
-    for path in paths:
-        fitted(rt, path.stem, Interactions.from_frame(df), epochs=1).save(path)
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-    code = MEASURE.format(wing=wing.__name__.removeprefix("recbook."))
-    command = [sys.executable, "-c", code, *map(str, paths)]
-    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    found = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("found")]
-    assert len(found) == len(paths)
-    for rows, above in found:
-        assert int(rows) == 10 * df.user.nunique() and int(above) < 500 * 2**20
 
 
 def test_training_never_fills_the_whole_table(monkeypatch):
