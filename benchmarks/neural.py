@@ -3,7 +3,7 @@
     python tasks.py bench neural             # installs cornac, then runs this
     python benchmarks/neural.py --json out.json
 
-An epoch: (seconds of fit with 5 epochs - seconds with 1) / 4, so that what is done once (reading, starting up,
+An epoch: (seconds of fit with 3 epochs - seconds with 1) / 2, so that what is done once (reading, starting up,
 tracing) does not count. MovieLens-100K, the same widths, batches, negatives and optimiser; cornac trains in PyTorch
 (`NeuMF(backend="pytorch")`, `VAECF`). In turn: a first round
 that does not count, then three; of each the best. Each library has a process of its own, which sleeps while
@@ -27,7 +27,7 @@ import _shared as shared  # noqa: E402
 from recbook import datasets  # noqa: E402
 from recbook.interactions import Dataset  # noqa: E402
 
-FEW, MANY, ROUNDS, TARGET = 1, 5, 3, 1.0
+FEW, MANY, ROUNDS, TARGET = 1, 3, 3, 1.0
 POSITIVES = 256  # of a batch, each with its negatives: cornac's default
 # cornac asks for layers that end in `factors`.
 NEUMF = {"factors": 8, "mlp_factors": 16, "layers": (16, 8), "negatives": 4}
