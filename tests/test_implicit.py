@@ -389,6 +389,25 @@ def test_a_new_persons_vector_is_the_best_there_is(seed, reg):
     close(found, best.x, 1e-3)
 
 
+@pytest.mark.parametrize("sampling", ["uniform", "popularity"])
+def test_a_new_person_is_held_against_what_training_draws(sampling):
+    x = random_interactions(5, 20, 9)
+    model = rt.BPR(factors=3, epochs=5, sampling=sampling, alpha=1.0, reg=0.05, device="cpu").fit(
+        x, progress=False
+    )
+    learnt = {name: values.astype(np.float64) for name, values in model.get_parameters().items()}
+    q, b = learnt["item_factors"], learnt["item_bias"]
+    mine = np.isin(np.arange(9), [0, 4]).astype(float)
+    draw = np.ones(9) if sampling == "uniform" else np.bincount(x.item_codes, minlength=9).astype(float)
+    best = minimize(
+        lambda p: im.expected_pair_loss(q @ p + b, mine, draw) + 0.05 * p @ p,
+        np.zeros(3),
+        options={"gtol": 1e-9},
+    ).x
+    found = model.score_matrix(histories={"new": x.item_ids[[0, 4]].tolist()})[0]
+    close(found, q @ best + b, 1e-5)
+
+
 @WINGS
 def test_people_never_seen_are_ranked_as_by_the_training(wing):
     world = datasets.make_taste_groups(n_users=60, n_items=40, seed=1)
