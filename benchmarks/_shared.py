@@ -11,6 +11,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -119,10 +120,13 @@ def errors(predictions: list[np.ndarray], folds: list) -> dict[str, float]:
 
 def peak_bytes() -> int:
     """Peak resident memory of this process."""
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux ru_maxrss begins at the peak of the process that started this one
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) * 1024
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, others KiB
 
 
 def memory_in_own_process(script: str, wing: str) -> dict[str, float]:
