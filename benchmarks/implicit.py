@@ -280,7 +280,8 @@ def print_table(results: dict) -> None:
 def missed(results: dict) -> list[str]:
     behind = []
     for name, duel in results.get("als", {"duels": {}})["duels"].items():
-        if duel["ratio"] is None or duel["ratio"] > TARGETS["als"]:
+        # The target is the PyTorch wing's; Keras reports.
+        if name == "torch" and (duel["ratio"] is None or duel["ratio"] > TARGETS["als"]):
             behind.append(f"ImplicitALS of {name} takes more than {TARGETS['als']:g} times implicit's time")
     behind += [
         f"BPR of {name} does not reach implicit's nDCG@10"
