@@ -14,6 +14,7 @@ import platform
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -73,6 +74,17 @@ class Contenders:
             name: {**min(answers[1:], key=lambda a: a["seconds"]), "rounds": [a["seconds"] for a in answers]}
             for name, answers in found.items()
         }
+
+
+def seconds_an_epoch(fit: Callable[[int], object], few: int, many: int) -> dict[str, float]:
+    """(Seconds of `fit(many)` - seconds of `fit(few)`) / (many - few): what is done once does not count."""
+    found = []
+    for epochs in (few, many):
+        start, cpu_start = time.perf_counter(), time.process_time()
+        fit(epochs)
+        found.append((time.perf_counter() - start, time.process_time() - cpu_start))
+    seconds, cpu = ((more - less) / (many - few) for less, more in zip(*found, strict=True))
+    return {"seconds": seconds, "cpu_seconds": cpu}
 
 
 # ---------------------------------------------------------------- data and errors

@@ -15,8 +15,8 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -89,13 +89,8 @@ def contend(name: str) -> None:
     run = cornac_contender() if name == "cornac" else wing_contender(name)
     data = datasets.fetch_movielens("100k")
     for line in sys.stdin:
-        model, found = json.loads(line), []
-        for epochs in (FEW, MANY[model]):
-            start, cpu_start = time.perf_counter(), time.process_time()
-            run(model, data, epochs)
-            found.append((time.perf_counter() - start, time.process_time() - cpu_start))
-        seconds, cpu = ((many - few) / (MANY[model] - FEW) for few, many in zip(*found, strict=True))
-        print(json.dumps({"seconds": seconds, "cpu_seconds": cpu}), flush=True)
+        model = json.loads(line)
+        print(json.dumps(shared.seconds_an_epoch(partial(run, model, data), FEW, MANY[model])), flush=True)
 
 
 def measure() -> dict[str, dict]:

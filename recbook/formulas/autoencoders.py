@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from recbook.formulas.losses import log_sum_exp, sigmoid
+
 # ---------------------------------------------------------------- AutoRec
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + e⁻ˣ), without overflow."""
-    return 0.5 * (1 + np.tanh(np.asarray(x, float) / 2))
 
 
 def autorec(r: np.ndarray, V: np.ndarray, mu: np.ndarray, W: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -54,8 +51,7 @@ def autorec_fold_in(r: np.ndarray, codes: np.ndarray, reg: float, usual: float) 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Equation (ae-decoder): logits less log Σ e^logits, over the last axis."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return logits - log_sum_exp(logits)[..., None]
 
 
 def multinomial(x: np.ndarray, log_pi: np.ndarray) -> float:
