@@ -243,7 +243,12 @@ class DINModel(ClickModel):
 
     def _check_hyper_parameters(self) -> None:
         super()._check_hyper_parameters()
-        check_layers(self.attention_layers)
+        if not isinstance(self.attention_layers, tuple | list):
+            raise ValueError(
+                f"`attention_layers` is {self.attention_layers!r}; give the widths of the unit's layers, as (32,)"
+            )
+        for width in self.attention_layers:
+            check_number("attention_layers", width, 1, whole=True)
         check_number("max_length", self.max_length, 1, whole=True)
 
     # ---------------------------------------------------------------- hook: what a wing writes

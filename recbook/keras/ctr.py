@@ -246,8 +246,11 @@ class DINNetwork(DeepNetwork):
         e = ops.take(items, batch["behaviours"], axis=0)
         # Nothing has the vector 0, and so no part in the sum, whatever its weight.
         interest = ops.sum(self.attention(e, target)[..., None] * e, axis=1)
-        v = ops.take(self.factors, batch["index"], axis=0) * batch["value"][..., None]
-        x = ops.concatenate([flat(ops.matmul(self.pooling, v)), interest, target], axis=1)
+        parts = [interest, target]
+        if self.pooling.shape[0]:  # TensorFlow cannot reshape what has no columns
+            v = ops.take(self.factors, batch["index"], axis=0) * batch["value"][..., None]
+            parts = [flat(ops.matmul(self.pooling, v)), *parts]
+        x = ops.concatenate(parts, axis=1)
         for n in range(1, self.depth + 1):
             x = self.dice(n, self.layer(n, x), training)
         return self.constant + ops.matmul(x, self.mlp_head)
