@@ -318,13 +318,13 @@ def test_learning_curves_of_the_twins_lie_on_each_other(make):
 @WINGS
 def test_planted_crosses_are_found_by_vectors_and_not_by_a_linear_model(wing):
     """FM and DeepFM come within .01 of the Bayes AUC, logistic regression within .01 of the best additive one."""
-    world = datasets.make_ctr()
+    world = datasets.make_ctr(n_users=200, n_items=200, n_interactions=30_000)
     fields = ("users.group", "users.town", "items.kind", "items.tier")
-    settings = {"fields": fields, "epochs": 8, "batch_size": 2048, "learning_rate": 0.02, "device": "cpu"}
+    settings = {"fields": fields, "epochs": 6, "batch_size": 2048, "learning_rate": 0.03, "device": "cpu"}
     models = {
         "LR": wing.LogisticRegression(**settings),
-        "FM": wing.FactorizationMachine(**settings, factors=8, reg=1e-5, loss="logistic"),
-        "DeepFM": wing.DeepFM(**settings, factors=8, reg=1e-5, layers=(32,)),
+        "FM": wing.FactorizationMachine(**settings, factors=6, reg=1e-5, loss="logistic"),
+        "DeepFM": wing.DeepFM(**settings, factors=6, reg=1e-5, layers=(16,)),
         "Wide": wing.WideAndDeep(
             **settings, crosses=("users.group*items.kind", "users.town*items.tier"), reg=1e-5, layers=()
         ),
