@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import recbook.keras as rk
 import recbook.torch as rt
 from recbook import datasets
+from recbook.checks import ctr as checks
 from recbook.clicks import DICE_EPSILON, DICE_MOMENTUM, Behaviours
 from recbook.errors import FileFormatError, UnknownIdError
 from recbook.formulas import ctr
@@ -26,6 +27,7 @@ from recbook.formulas import losses as ls
 from recbook.interactions import Dataset, Interactions
 from recbook.recommender import Coded
 from recbook.worlds import expected_auc
+from tests.known_mistakes import each_gives_its_own_hint
 
 WINGS = pytest.mark.parametrize("wing", [rt, rk], ids=["torch", "keras"])
 FIELDS = ("user", "users.town", "item", "items.genres", "hour", "users.age")
@@ -590,3 +592,10 @@ def test_a_machine_is_told_from_its_network_by_the_formula():
     assert whole - without == pytest.approx(
         ctr.network(ctr.pooled(x, V, field_of).ravel(), [kernel], [np.zeros(3)], head)
     )
+
+
+@pytest.mark.parametrize(
+    "exercise", [checks.history, checks.interest, checks.dice], ids=lambda exercise: exercise.__name__
+)
+def test_each_mistake_in_an_exercise_gets_its_own_hint(exercise, monkeypatch, capsys):
+    each_gives_its_own_hint(checks, exercise, monkeypatch, capsys)
