@@ -341,6 +341,16 @@ class DINModel(ClickModel):
 
     # ---------------------------------------------------------------- scores
 
+    def _code_histories(self, histories):
+        people, coded = super()._code_histories(histories)
+        if coded.ratings is not None and not np.isin(coded.ratings, (0.0, 1.0)).all():
+            wrong = coded.ratings[~np.isin(coded.ratings, (0.0, 1.0))][0]
+            raise ValueError(
+                f"`histories` has the rating {wrong:g}; {type(self).__name__} reads 1 as liked and 0 as not: make them "
+                "of ratings, such as df['rating'] >= 4, or give lists of what was liked"
+            )
+        return people, coded
+
     def _predict(self, users, items, histories, context) -> np.ndarray:
         self._fields.check_context(context, len(users))
         return self._with_histories(users, items, histories, context)

@@ -451,6 +451,22 @@ def test_people_never_seen_get_what_the_same_history_gives():
 
 
 @WINGS
+def test_histories_of_stars_are_refused_and_of_clicks_read(wing):
+    """Five stars are no click: read as "not 1" they would be an empty history."""
+    model = din(wing, fields=("item",), max_length=50).fit(dataset(), progress=False)
+    frame = pd.DataFrame({"user": "Ada", "item": model.item_ids_[:4], "rating": [5.0, 1.0, 4.0, 1.0]})
+    with pytest.raises(ValueError, match="`histories` has the rating 5; DIN reads 1 as liked"):
+        model.recommend(histories=Interactions.from_frame(frame))
+    clicks = Interactions.from_frame(frame.assign(rating=[0.0, 1.0, 0.0, 1.0]))
+    plain = Interactions.from_frame(frame[["user", "item"]].iloc[[1, 3]])
+    liked = {"Ada": model.item_ids_[[1, 3]].tolist()}
+    for histories in (clicks, plain):
+        np.testing.assert_array_equal(
+            model.score_matrix(histories=histories), model.score_matrix(histories=liked)
+        )
+
+
+@WINGS
 def test_attention_is_the_unit_of_the_scores_and_hangs_on_the_target(wing):
     model = din(wing, fields=("item",), init_scale=0.7, max_length=50).fit(dataset(), progress=False)
     found = {n: np.asarray(v, float) for n, v in model.get_parameters().items()}
