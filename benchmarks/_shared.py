@@ -11,8 +11,10 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -74,6 +76,17 @@ class Contenders:
         }
 
 
+def seconds_an_epoch(fit: Callable[[int], object], few: int, many: int) -> dict[str, float]:
+    """(Seconds of `fit(many)` - seconds of `fit(few)`) / (many - few): what is done once does not count."""
+    found = []
+    for epochs in (few, many):
+        start, cpu_start = time.perf_counter(), time.process_time()
+        fit(epochs)
+        found.append((time.perf_counter() - start, time.process_time() - cpu_start))
+    seconds, cpu = ((more - less) / (many - few) for less, more in zip(*found, strict=True))
+    return {"seconds": seconds, "cpu_seconds": cpu}
+
+
 # ---------------------------------------------------------------- data and errors
 
 
@@ -119,10 +132,13 @@ def errors(predictions: list[np.ndarray], folds: list) -> dict[str, float]:
 
 def peak_bytes() -> int:
     """Peak resident memory of this process."""
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux ru_maxrss begins at the peak of the process that started this one
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) * 1024
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, others KiB
 
 
 def memory_in_own_process(script: str, wing: str) -> dict[str, float]:

@@ -22,6 +22,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -97,13 +98,8 @@ def contend(name: str) -> None:
             kept[which] = the_data(which)
         data = kept[which]
         data = data.take(slice(0, int(share * len(data.interactions))))
-        found = []
-        for epochs in (FEW, MANY):
-            start, cpu_start = time.perf_counter(), time.process_time()
-            run(data, epochs)
-            found.append((time.perf_counter() - start, time.process_time() - cpu_start))
-        seconds, cpu = ((many - few) / (MANY - FEW) for few, many in zip(*found, strict=True))
-        answer = {"seconds": seconds, "cpu_seconds": cpu, "ratings": len(data.interactions)}
+        answer = shared.seconds_an_epoch(partial(run, data), FEW, MANY)
+        answer["ratings"] = len(data.interactions)
         print(json.dumps(answer), flush=True)
 
 

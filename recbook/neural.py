@@ -77,6 +77,34 @@ class PairModel(FactorModel):
         return self._score_vectors(rows("user", users), rows("item", items))
 
 
+class GMFModel(PairModel):
+    """ŷ_ui = b + hᵀ(p_u ⊙ q_i), and who is never seen gets the p that fits best, the items and h as they are."""
+
+    _kinds = ("factors",)
+
+    def _parameter_shapes(self, n_users: int, n_items: int) -> dict[str, tuple[int, ...]]:
+        return gmf_shapes(n_users, n_items, self.factors) | {"bias": ()}
+
+    def _user_vectors(self, users: np.ndarray, histories) -> list:
+        if histories is None:
+            return super()._user_vectors(users, histories)
+        return [self._to_tensor(self._person(histories)[0][users])]
+
+    # The penalty Σ |h_k| p_k², equation (ncf-penalty), is ‖p'‖² with p' = √|h| ⊙ p, and the score is
+    # p'ᵀ(sign(h) √|h| ⊙ q): in p' it is the fold-in of matrix factorisation.
+
+    def _item_side(self) -> tuple[np.ndarray, np.ndarray]:
+        learnt = {name: values.astype(np.float64) for name, values in self._get_parameters().items()}
+        h = learnt["gmf_head"]
+        q = np.sign(h) * np.sqrt(np.abs(h)) * learnt["item_factors"]
+        return q, np.full(len(q), learnt["bias"])
+
+    def _person(self, histories: Coded) -> tuple[np.ndarray, np.ndarray]:
+        p, bias = super()._person(histories)
+        root = np.sqrt(np.abs(self._get_parameters()["gmf_head"]))
+        return np.divide(p, root, out=np.zeros_like(p), where=root > 0), bias
+
+
 def gmf_shapes(n_users: int, n_items: int, factors: int) -> Shapes:
     return {
         "user_factors": (n_users, factors),

@@ -22,7 +22,7 @@ CELLS_PER_BLOCK = 2_000_000
 CELLS_PER_TILE = 16_384  # so that the vectors of a tile, 64 numbers each, stay in the processor's cache
 FILLED = 0.75  # of a tile's width, at least, is each of its lists long, its own rounding left aside
 BLOCK = 16  # factors that are solved for at a time: quickest on the processors that were tried
-START = 0.1  # standard deviation of a start's length: small, so that it is soon forgotten
+START = 1.0  # standard deviation of a first p's length: about that of what is learnt, which saves a sweep
 
 CONFIDENCES = ("ones", "ratings")
 NEWTON_STEPS, HALVINGS, LITTLE = 50, 30, 1e-10

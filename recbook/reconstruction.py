@@ -19,6 +19,7 @@ from recbook.sampling import batches
 from recbook.training import Batch, GradientModel
 
 CELLS_PER_BLOCK = 2_000_000
+AUTOREC_START = np.float32(0.3)  # of Glorot's range
 VALIDATED_AT = 10  # the length of the lists that `_validate` looks at
 
 
@@ -204,7 +205,6 @@ class AutoRecModel(RowModel):
         return {
             "row": rows.filled(some, self._empty),
             "length": np.full(len(some), len(rows.columns) / n, np.float32),  # of a row, on average
-            "share": np.full(len(some), 1 / n, np.float32),  # of the penalty, which all rows bear together
         }
 
     def _width(self, n_users: int, n_items: int) -> int:
@@ -212,7 +212,9 @@ class AutoRecModel(RowModel):
 
     def _start(self, train: Coded, rng: np.random.Generator) -> dict[str, np.ndarray]:
         start = start_of(self._parameter_shapes(train.n_users, train.n_items), rng)
-        return start | {"decoder_bias": np.full_like(start["decoder_bias"], train.ratings.mean())}
+        # Ratings are far from 0: kernels as large as Glorot's would begin where the sigmoid is flat.
+        small = {name: start[name] * AUTOREC_START for name in ("encoder", "decoder")}
+        return start | small | {"decoder_bias": np.full_like(start["decoder_bias"], train.ratings.mean())}
 
     def _validate(self, validation: Coded) -> dict[str, float]:
         errors = self._predict(validation.users, validation.items, None, None) - validation.ratings
@@ -244,14 +246,15 @@ class AutoRecModel(RowModel):
     def _fold_in(self, users: np.ndarray, histories: Coded) -> tuple[np.ndarray, np.ndarray]:
         """Where rows are items, people never seen have no column of W: the one that fits their ratings best.
 
-        w and b make Σ (r - b - wᵀg_i)² + λ/2 ‖w‖² smallest, the codes g_i of items being as they are: what
-        they would add to the objective. Somebody without a history is the average user.
+        w and b make Σ (r - b - wᵀg_i)² + λN/2 ‖w‖² smallest, the codes g_i of items being as they are and N the
+        ratings of a user of train, on average: |Ω| times what they would add to the objective. Somebody without a
+        history is the average user.
         """
         g = self._item_vectors().astype(np.float64)
         w, b = self._columns(np.full(len(users), -1))
         w, b = w.astype(np.float64), b.astype(np.float64)
         by_user = histories.by_user()
-        pull = max(self.reg / 2, 1e-6)
+        pull = max(self.reg * len(self._train.users) / self._train.n_users / 2, 1e-6)
         known = np.flatnonzero((users >= 0) & (by_user.lengths[users] > 0))
         lengths = by_user.lengths[users[known]]
         for block in blocks_by_length(lengths, max(1, CELLS_PER_BLOCK // g.shape[1])):

@@ -33,6 +33,7 @@ from recbook.interactions import Interactions
 from recbook.preprocessing import fit_biases, interaction_matrix
 from tests.bad_inputs import refuses
 from tests.known_mistakes import each_gives_its_own_hint
+from tests.small_tables import interactions, table_of
 
 WINGS = pytest.mark.parametrize("wing", [rt, rk], ids=["torch", "keras"])
 WEIGHTED = pytest.mark.parametrize("weighted", [True, False], ids=["by_counts", "alike"])
@@ -42,20 +43,6 @@ _ = np.nan
 
 
 # ---------------------------------------------------------------- tables
-
-
-def interactions(R: np.ndarray, order=None) -> Interactions:
-    """The ratings of a table, row by row, or in the given order."""
-    u, i = np.nonzero(~np.isnan(R))
-    df = pd.DataFrame({"user": 1000 - u, "item": 500 - i, "rating": R[u, i]})
-    return Interactions.from_frame(df if order is None else df.iloc[order])
-
-
-def table_of(x: Interactions) -> np.ndarray:
-    """The inverse, in order of first appearance."""
-    R = np.full((x.n_users, x.n_items), np.nan)
-    R[x.user_codes, x.item_codes] = x.ratings
-    return R
 
 
 def random_interactions(seed: int = 0, n_users: int = 17, n_items: int = 12, density: float = 0.5):

@@ -18,17 +18,13 @@ from recbook.formulas import embeddings as em
 from recbook.interactions import Interactions
 from tests.bad_inputs import refuses
 from tests.known_mistakes import each_gives_its_own_hint
-from tests.test_factorization import interactions, numerical_gradient, table, table_of
+from tests.small_tables import interactions, learnt, numerical_gradient, table, table_of
 
 WINGS = pytest.mark.parametrize("wing", [rt, rk], ids=["torch", "keras"])
 
 
 def fitted(wing, data, **parameters):
     return wing.EmbeddingMLP(device="cpu", **parameters).fit(data, progress=False)
-
-
-def learnt(model) -> dict[str, np.ndarray]:
-    return {name: values.astype(np.float64) for name, values in model.get_parameters().items()}
 
 
 def by_hand(a: dict[str, np.ndarray], u: int, i: int) -> float:

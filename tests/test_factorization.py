@@ -22,39 +22,15 @@ from recbook.interactions import Interactions
 from recbook.metrics import rmse
 from tests.bad_inputs import refuses
 from tests.known_mistakes import each_gives_its_own_hint
+from tests.small_tables import interactions, learnt, numerical_gradient, table, table_of
 
 WINGS = pytest.mark.parametrize("wing", [rt, rk], ids=["torch", "keras"])
 NAMES = pytest.mark.parametrize("name", ["MatrixFactorization", "SVDpp", "NMF"])
 _ = np.nan
 
 
-def table(seed: int = 0, n_users: int = 7, n_items: int = 5, density: float = 0.6) -> np.ndarray:
-    """Whole stars; everybody and everything has a rating."""
-    rng = np.random.default_rng(seed)
-    R = np.where(rng.random((n_users, n_items)) < density, rng.integers(1, 6, (n_users, n_items)), np.nan)
-    R[np.arange(n_users), np.arange(n_users) % n_items] = rng.integers(1, 6, n_users)
-    return R
-
-
-def interactions(R: np.ndarray) -> Interactions:
-    """The ratings of a table, so ordered that codes are rows and columns."""
-    u, i = np.nonzero(~np.isnan(R))
-    return Interactions.from_frame(pd.DataFrame({"user": 1000 - u, "item": 500 - i, "rating": R[u, i]}))
-
-
-def table_of(x: Interactions) -> np.ndarray:
-    """The table in the order of codes: a user's row is the user's place in `user_ids`."""
-    R = np.full((x.n_users, x.n_items), np.nan)
-    R[x.user_codes, x.item_codes] = x.ratings
-    return R
-
-
 def fitted(wing, name: str, data, **parameters):
     return getattr(wing, name)(device="cpu", **parameters).fit(data, progress=False)
-
-
-def learnt(model) -> dict[str, np.ndarray]:
-    return {name: values.astype(np.float64) for name, values in model.get_parameters().items()}
 
 
 def one_step(wing, name: str, x: Interactions, **parameters) -> tuple[dict, dict, float]:
@@ -67,19 +43,6 @@ def one_step(wing, name: str, x: Interactions, **parameters) -> tuple[dict, dict
     before = fitted(rt, name, x, **parameters, learning_rate=1e-30)
     after = fitted(wing, name, x, **parameters, learning_rate=1.0)
     return learnt(before), learnt(after), after.history_[0]["loss"]
-
-
-def numerical_gradient(function, arrays: dict[str, np.ndarray], name: str, step: float = 1e-5) -> np.ndarray:
-    """Central differences of function(**arrays) by the array called `name`."""
-    found = np.zeros_like(arrays[name])
-    for cell in np.ndindex(found.shape):
-        values = []
-        for sign in (1, -1):
-            moved = arrays[name].copy()
-            moved[cell] += sign * step
-            values.append(function(**{**arrays, name: moved}))
-        found[cell] = (values[0] - values[1]) / (2 * step)
-    return found
 
 
 def as_arguments(parameters: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -33,6 +33,7 @@ from recbook.metrics import rmse
 from recbook.neighborhoods import SIMILARITIES
 from recbook.preprocessing import CENTERS
 from tests.known_mistakes import each_gives_its_own_hint
+from tests.small_tables import interactions, table_of
 
 WINGS = pytest.mark.parametrize("wing", [rt, rk], ids=["torch", "keras"])
 SIDES = pytest.mark.parametrize("side", ["user", "item"])
@@ -44,20 +45,6 @@ _ = np.nan
 
 
 # ---------------------------------------------------------------- tables and the slow way
-
-
-def interactions(R: np.ndarray, order=None, **columns) -> Interactions:
-    """The ratings of a table, row by row, or in the given order."""
-    u, i = np.nonzero(~np.isnan(R))
-    df = pd.DataFrame({"user": 1000 - u, "item": 500 - i, "rating": R[u, i], **columns})
-    return Interactions.from_frame(df if order is None else df.iloc[order])
-
-
-def table_of(x: Interactions) -> np.ndarray:
-    """The inverse, in order of first appearance."""
-    R = np.full((x.n_users, x.n_items), np.nan)
-    R[x.user_codes, x.item_codes] = x.ratings
-    return R
 
 
 def random_interactions(values: str, seed: int, n_users: int = 14, n_items: int = 10, density: float = 0.5):

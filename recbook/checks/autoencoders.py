@@ -74,7 +74,7 @@ def divergence(answer: Callable) -> bool:
 LOGITS = [
     (np.array([1.0, 0, 1, 0]), np.array([2.0, 0.5, -1.0, 0.0])),
     (np.array([0.0, 1, 0, 0]), np.array([0.3, 0.1, 0.2, -2.0])),
-    (np.array([1.0, 1, 1, 0]), np.array([600.0, 601.0, 599.0, 0.0])),
+    (np.array([1.0, 1, 1, 0]), np.array([800.0, 801.0, 799.0, 0.0])),
 ]
 
 
@@ -101,7 +101,7 @@ def log_likelihood(answer: Callable) -> bool:
             "That is a Bernoulli for each item. The multinomial has one softmax and no term for what was not met.",
         ),
         Mistake(
-            naive, "e^600 overflows. Take the largest logit off before the exponential: π stays the same."
+            naive, "e^800 overflows. Take the largest logit off before the exponential: π stays the same."
         ),
         Mistake(
             lambda x, logits: -right(x, logits), "That is the loss. The log-likelihood has the other sign."

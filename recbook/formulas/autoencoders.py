@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from recbook.formulas.losses import log_sum_exp, sigmoid
+
 # ---------------------------------------------------------------- AutoRec
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + e⁻ˣ), without overflow."""
-    return 0.5 * (1 + np.tanh(np.asarray(x, float) / 2))
 
 
 def autorec(r: np.ndarray, V: np.ndarray, mu: np.ndarray, W: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -24,23 +21,27 @@ def autorec(r: np.ndarray, V: np.ndarray, mu: np.ndarray, W: np.ndarray, b: np.n
 
 
 def autorec_objective(R: np.ndarray, V, mu, W, b, reg: float) -> float:
-    """Equation (ae-autorec-objective): 1/|Ω| [Σ_Ω (r - h(r))² + λ/2 (‖V‖² + ‖W‖²)]; the rows of R are the examples."""
+    """Equation (ae-autorec-objective): 1/|Ω| Σ_Ω (r - h(r))² + λ/2n (‖V‖² + ‖W‖²).
+
+    R : (rows, n); its rows are the examples
+    """
     total = 0.0
     for r in R:
         seen = ~np.isnan(r)
         total += np.square(r - autorec(r, V, mu, W, b))[seen].sum()
-    penalty = reg / 2 * (np.square(V).sum() + np.square(W).sum())
-    return float((total + penalty) / (~np.isnan(R)).sum())
+    penalty = (np.square(V).sum() + np.square(W).sum()) / R.shape[1]
+    return float(total / (~np.isnan(R)).sum() + reg / 2 * penalty)
 
 
-def autorec_fold_in(r: np.ndarray, codes: np.ndarray, reg: float) -> tuple[np.ndarray, float]:
-    """Equation (ae-autorec-fold-in): w and b that make Σ (r_i - b - wᵀg_i)² + λ/2 ‖w‖² smallest.
+def autorec_fold_in(r: np.ndarray, codes: np.ndarray, reg: float, usual: float) -> tuple[np.ndarray, float]:
+    """Equation (ae-autorec-fold-in): w and b that make Σ (r_i - b - wᵀg_i)² + λN/2 ‖w‖² smallest.
 
     r : (items,) a new person's ratings;  codes : (items, k) the g of every item's row
+    usual : N, how many ratings a person of train has on average
     """
     seen = ~np.isnan(r)
     X = np.column_stack([codes[seen], np.ones(seen.sum())])
-    pull = np.diag([reg / 2] * codes.shape[1] + [0.0])
+    pull = np.diag([reg * usual / 2] * codes.shape[1] + [0.0])
     solution = np.linalg.solve(X.T @ X + pull, X.T @ r[seen])
     return solution[:-1], float(solution[-1])
 
@@ -50,8 +51,7 @@ def autorec_fold_in(r: np.ndarray, codes: np.ndarray, reg: float) -> tuple[np.nd
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Equation (ae-decoder): logits less log Σ e^logits, over the last axis."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return logits - log_sum_exp(logits)[..., None]
 
 
 def multinomial(x: np.ndarray, log_pi: np.ndarray) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from recbook.formulas.losses import sigmoid
+
 
 def lookup(table: np.ndarray, code: int) -> np.ndarray:
     """Equation (em-lookup): the row of an id is the one-hot vector of the id times the table."""
@@ -55,7 +57,7 @@ def n_rankings(scores: np.ndarray, decimals: int = 4) -> int:
 
 def sigmoid_head(z: np.ndarray, lowest: float = 0.0, highest: float = 1.0) -> np.ndarray:
     """Equation (em-sigmoid): a score between `lowest` and `highest`; the documents' net has 0 and 1."""
-    return lowest + (highest - lowest) * 0.5 * (1 + np.tanh(np.asarray(z, float) / 2))
+    return lowest + (highest - lowest) * sigmoid(z)
 
 
 def one_number_per_user(P, Q, W1, b1, w2, b2) -> np.ndarray:

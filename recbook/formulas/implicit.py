@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from recbook.formulas.losses import sigmoid
+
 # ---------------------------------------------------------------- items as each other's weights
 
 
@@ -105,10 +107,6 @@ def _ridges(W: np.ndarray, reg: float, weighted: bool) -> np.ndarray:
 
 
 # ---------------------------------------------------------------- pairs of items
-
-
-def sigmoid(z: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(np.asarray(z) / 2))
 
 
 def pair_loss(z: np.ndarray) -> np.ndarray:

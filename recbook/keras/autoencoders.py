@@ -37,13 +37,14 @@ class AutoRec(KerasGradientModel, AutoRecModel):
     """AutoRec: a network that writes a row of ratings down again, holes and all (Sedhain et al. 2015).
 
     h(r) = W g(V r + μ) + b with g the sigmoid: equation (ae-autorec). A row is all ratings of an item
-    (rows="items") or of a user (rows="users"). Made smaller: the mean over observed ratings of the
-    squared error, and reg / 2|Ω| (‖V‖² + ‖W‖²): equation (ae-autorec-objective). A rating that the row does not have
+    (rows="items") or of a user (rows="users"), and has n columns. Made smaller: the mean over observed ratings of the
+    squared error, and reg / 2n (‖V‖² + ‖W‖²): equation (ae-autorec-objective). A rating that the row does not have
     is 0 for V, and no error for h.
 
     rows : "items" or "users";  factors : the length of the code g
     epochs, learning_rate, batch_size, optimizer : of the training; a batch is a number of rows
-    reg : λ, of the whole kernels, against the sum of the squared errors
+    reg : λ, of the kernels, a mean over columns against a mean over ratings; the paper's, which is of sums, is
+        reg times the ratings of a column
     patience : epochs without a better validation RMSE before training stops; None goes to the end
     device : "auto", "cpu", "cuda", "mps"
 
@@ -59,7 +60,7 @@ class AutoRec(KerasGradientModel, AutoRecModel):
         factors: int = 100,
         epochs: int = 40,
         learning_rate: float = 0.001,
-        reg: float = 100.0,
+        reg: float = 1.0,
         batch_size: int = 128,
         optimizer: str = "adam",
         patience: int | None = None,
@@ -84,8 +85,8 @@ class AutoRec(KerasGradientModel, AutoRecModel):
         row = batch["row"]
         error = ops.where(ops.isnan(row), 0.0, row - network(row))
         penalty = ops.sum(ops.square(network.encoder)) + ops.sum(ops.square(network.decoder))
-        pull = self.reg / 2 * ops.sum(batch["share"]) * penalty
-        return (ops.sum(ops.square(error)) + pull) / ops.sum(batch["length"])
+        penalty = penalty / network.decoder.shape[1]
+        return ops.sum(ops.square(error)) / ops.sum(batch["length"]) + self.reg / 2 * penalty
 
     def _codes(self, table: np.ndarray) -> np.ndarray:
         with keras.device(self.device_):
@@ -158,7 +159,7 @@ class MultVAE(KerasGradientModel, MultVAEModel):
         dropout: float = 0.5,
         epochs: int = 30,
         learning_rate: float = 0.005,
-        reg: float = 0.005,
+        reg: float = 0.002,
         batch_size: int = 100,
         optimizer: str = "adam",
         patience: int | None = None,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 from keras import ops
 
 from recbook.keras.embeddings import MLPNetwork, PairNetwork, Vectors, _Pairs
-from recbook.neural import gmf_shapes, mlp_shapes
+from recbook.neural import GMFModel, gmf_shapes, mlp_shapes
 from recbook.recommender import check_number
 
 
@@ -60,7 +59,7 @@ class _NCF(_Pairs):
     loss = "logistic"
 
 
-class GMF(_NCF):
+class GMF(GMFModel, _NCF):
     """Generalised matrix factorisation, the linear branch of NCF (He et al. 2017).
 
     ŷ_ui = b + hᵀ(p_u ⊙ q_i), equation (ncf-gmf): a dot product whose terms have learnt weights. Trained on the mean
@@ -77,7 +76,6 @@ class GMF(_NCF):
     """
 
     supports = frozenset({"histories", "similar_items"})
-    _kinds = ("factors",)
 
     def __init__(
         self,
@@ -107,19 +105,6 @@ class GMF(_NCF):
 
     def _make_network(self, n_users: int, n_items: int) -> GMFNetwork:
         return GMFNetwork(n_users, n_items, self.factors)
-
-    def _parameter_shapes(self, n_users: int, n_items: int) -> dict[str, tuple[int, ...]]:
-        return gmf_shapes(n_users, n_items, self.factors) | {"bias": ()}
-
-    def _item_side(self) -> tuple[np.ndarray, np.ndarray]:
-        learnt = {name: values.astype(np.float64) for name, values in self._get_parameters().items()}
-        q = learnt["item_factors"] * learnt["gmf_head"]
-        return q, np.full(len(q), learnt["bias"])
-
-    def _user_vectors(self, users: np.ndarray, histories) -> Vectors:
-        if histories is None:
-            return super()._user_vectors(users, histories)
-        return [self._to_tensor(self._person(histories)[0][users])]
 
 
 class MLP(_NCF):

@@ -35,13 +35,14 @@ class AutoRec(TorchGradientModel, AutoRecModel):
     """AutoRec: a network that writes a row of ratings down again, holes and all (Sedhain et al. 2015).
 
     h(r) = W g(V r + μ) + b with g the sigmoid: equation (ae-autorec). A row is all ratings of an item
-    (rows="items") or of a user (rows="users"). Made smaller: the mean over observed ratings of the
-    squared error, and reg / 2|Ω| (‖V‖² + ‖W‖²): equation (ae-autorec-objective). A rating that the row does not have
+    (rows="items") or of a user (rows="users"), and has n columns. Made smaller: the mean over observed ratings of the
+    squared error, and reg / 2n (‖V‖² + ‖W‖²): equation (ae-autorec-objective). A rating that the row does not have
     is 0 for V, and no error for h.
 
     rows : "items" or "users";  factors : the length of the code g
     epochs, learning_rate, batch_size, optimizer : of the training; a batch is a number of rows
-    reg : λ, of the whole kernels, against the sum of the squared errors
+    reg : λ, of the kernels, a mean over columns against a mean over ratings; the paper's, which is of sums, is
+        reg times the ratings of a column
     patience : epochs without a better validation RMSE before training stops; None goes to the end
     device : "auto", "cpu", "cuda", "mps"
 
@@ -57,7 +58,7 @@ class AutoRec(TorchGradientModel, AutoRecModel):
         factors: int = 100,
         epochs: int = 40,
         learning_rate: float = 0.001,
-        reg: float = 100.0,
+        reg: float = 1.0,
         batch_size: int = 128,
         optimizer: str = "adam",
         patience: int | None = None,
@@ -81,9 +82,8 @@ class AutoRec(TorchGradientModel, AutoRecModel):
     def _objective(self, network: AutoRecNetwork, batch: dict[str, Tensor]) -> Tensor:
         row = batch["row"]
         error = torch.where(row.isnan(), 0.0, row - network(row))
-        penalty = network.encoder.square().sum() + network.decoder.square().sum()
-        pull = self.reg / 2 * batch["share"].sum() * penalty
-        return (error.square().sum() + pull) / batch["length"].sum()
+        penalty = (network.encoder.square().sum() + network.decoder.square().sum()) / network.decoder.shape[1]
+        return error.square().sum() / batch["length"].sum() + self.reg / 2 * penalty
 
     @torch.no_grad()
     def _codes(self, table: np.ndarray) -> np.ndarray:
@@ -150,7 +150,7 @@ class MultVAE(TorchGradientModel, MultVAEModel):
         dropout: float = 0.5,
         epochs: int = 30,
         learning_rate: float = 0.005,
-        reg: float = 0.005,
+        reg: float = 0.002,
         batch_size: int = 100,
         optimizer: str = "adam",
         patience: int | None = None,

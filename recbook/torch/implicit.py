@@ -209,10 +209,10 @@ class BPR(TorchGradientModel, PairwiseModel):
     def __init__(
         self,
         factors: int = 64,
-        epochs: int = 40,
+        epochs: int = 20,
         learning_rate: float = 0.01,
-        reg: float = 0.01,
-        negatives: int = 1,
+        reg: float = 0.015,
+        negatives: int = 4,
         sampling: str = "uniform",
         alpha: float = 0.75,
         batch_size: int = 4096,
