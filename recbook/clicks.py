@@ -35,12 +35,6 @@ def layer_shapes(prefix: str, width: int, layers: tuple[int, ...], head: str) ->
     return shapes | {head: (width,)}
 
 
-def field_of_columns(fields: Fields) -> np.ndarray:
-    """(width,) the place in `fields.spec` of the field that each column of the rows belongs to."""
-    widths = [math.prod(fields._simple[part].width for part in name.split("*")) for name in fields.spec]
-    return np.repeat(np.arange(len(widths)), widths)
-
-
 def pooling(field_of: np.ndarray) -> np.ndarray:
     """(fields, width) the 0/1 matrix that adds up the columns of each field, equation (ctr-pooled)."""
     return (field_of == np.unique(field_of)[:, None]).astype(np.float32)
@@ -106,8 +100,7 @@ class ClickModel(FieldModel):
         return {"validation_loss": float(loss.mean())}
 
     def _chances_of(self, x: Coded) -> np.ndarray:
-        index, value = self._rows(x).values()
-        return np.concatenate([self._scores(index[b], value[b]) for b in self._blocks(len(index))])
+        return self._by_blocks(x.users, x.items, x.extra)
 
     def _blocks(self, n: int) -> Iterator[slice]:
         width = max(self._fields.width * self.factors, *self.layers, 1)
@@ -118,11 +111,23 @@ class ClickModel(FieldModel):
 
     def _predict(self, users, items, histories, context) -> np.ndarray:
         self._fields.check_context(context, len(users))
+        return self._by_blocks(users, items, context)
+
+    def _prior(self, users, items, histories) -> np.ndarray:
+        return self._by_blocks(users, items, None)
+
+    def _by_blocks(self, users, items, context) -> np.ndarray:
         parts = [np.zeros(0, np.float32)]
         for block in self._blocks(len(users)):
-            here = context if context is None else context.iloc[block]
+            here = self._moment(context, block)
             parts.append(self._scores(*self._fields.coded_rows(users[block], items[block], here)))
         return np.concatenate(parts)
+
+    def _moment(self, context, block: slice) -> Batch | None:
+        """The columns of the context that the fields read, of a block of rows."""
+        if context is None:
+            return None
+        return {name: np.asarray(context[name])[block] for name in self._fields.context}
 
     def _feature_names(self) -> set[str]:
         return Fields.array_names(self._spec)
@@ -143,7 +148,7 @@ class DeepFMModel(ClickModel):
     """A factorisation machine and a network on the same vectors, equation (ctr-deepfm)."""
 
     def _pooling(self) -> np.ndarray:
-        return pooling(field_of_columns(self._fields))
+        return pooling(self._fields.column_fields)
 
     def _parameter_shapes(self, n_users: int, n_items: int) -> Shapes:
         n, fields = (self._fields.n_features, len(self._spec)) if hasattr(self, "_fields") else (0, 0)
@@ -167,7 +172,7 @@ class WideAndDeepModel(ClickModel):
 
     def _pooling(self) -> np.ndarray:
         """Of the fields alone, whose columns and features stand before those of the crosses."""
-        field_of = field_of_columns(self._fields)
+        field_of = self._fields.column_fields
         return pooling(field_of[field_of < len(self.fields)])
 
     def _n_deep(self) -> int:
@@ -230,7 +235,8 @@ class DINModel(ClickModel):
 
     A wing adds `_interest_scores` and `_attention`. An item is the vectors of its own fields side by side, those on
     the right; the fields of users, of the moment, and crosses stand beside. A batch holds, besides index and value of
-    the latter, the target's code `item` and the codes `behaviours` (n, length); the code n_items is nothing.
+    the latter, the codes `met` of the items in it, and as places in these the target `item` and the `behaviours`
+    (n, length): a catalogue may be large, and a batch needs few vectors of it. The code n_items is nothing.
     """
 
     supports = frozenset({"context", "warm_items", "histories"})
@@ -257,15 +263,15 @@ class DINModel(ClickModel):
         """Chances of n pairs, (n,)."""
         raise NotImplementedError
 
-    def _attention(self, behaviours: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """a(e_j, v) of n histories, (n, length).  behaviours : (n, length);  targets : (n,)"""
+    def _attention(self, behaviours: np.ndarray, target: int) -> np.ndarray:
+        """a(e_j, v) of a history, (length,), for a target.  behaviours : (length,) codes;  target : a code"""
         raise NotImplementedError
 
     # ---------------------------------------------------------------- items and the fields beside them
 
     def _sides(self) -> tuple[np.ndarray, np.ndarray]:
         """Which columns of the rows are those of items, (width,) bool, and each column's field."""
-        field_of = field_of_columns(self._fields)
+        field_of = self._fields.column_fields
         right = np.array([side_of(name) == "right" and "*" not in name for name in self._spec])
         return right[field_of], field_of
 
@@ -318,7 +324,19 @@ class DINModel(ClickModel):
             rows = batch.pop("row")
             ends = self._behaviours.before[rows]
             codes = self._behaviours.padded(train.users[rows], ends, width, train.n_items)
-            yield batch | {"behaviours": codes}
+            room = self._size_of_batches(len(train.users)) * (width + 1)
+            yield batch | self._renumbered(batch["item"], codes, room)
+
+    def _renumbered(self, items: np.ndarray, behaviours: np.ndarray, room: int) -> Batch:
+        """`met`, padded with nothing to one length for all batches; `item` and `behaviours` as places in it."""
+        n_items = len(self._item_index)
+        here = np.zeros(n_items + 1, bool)
+        here[items] = here[behaviours] = True
+        met = np.full(min(n_items + 1, room), n_items, np.int32)
+        found = np.flatnonzero(here)
+        met[: len(found)] = found
+        place = (np.cumsum(here) - 1).astype(np.int32)
+        return {"met": met, "item": place[items], "behaviours": place[behaviours]}
 
     def _width(self, starts: np.ndarray) -> int:
         return int(max(1, min(self.max_length, np.diff(starts).max(initial=0))))
@@ -371,16 +389,13 @@ class DINModel(ClickModel):
         parts = [np.zeros(0, np.float32)]
         for start in range(0, len(users), step):
             block = slice(start, start + step)
-            here = None
-            if context is not None:
-                here = {name: np.asarray(context[name])[block] for name in self._fields.context}
             known = users[block] if histories is None else nobody(len(users[block]))
             ends = starts[np.where(users[block] < 0, len(starts) - 2, users[block] + 1)]
             codes = behaviours.padded(users[block], ends, width, nothing)
             codes = np.where(users[block][:, None] < 0, nothing, codes).astype(np.int32)
             targets = np.where(items[block] < 0, nothing, items[block]).astype(np.int32)
-            batch = self._beside(known, items[block], here)
-            parts.append(self._interest_scores({**batch, "item": targets, "behaviours": codes}))
+            batch = self._beside(known, items[block], self._moment(context, block))
+            parts.append(self._interest_scores(batch | self._renumbered(targets, codes, step * (width + 1))))
         return np.concatenate(parts)
 
     def attention(self, history, target) -> pd.DataFrame:
@@ -393,7 +408,7 @@ class DINModel(ClickModel):
         if len(codes) != 1:
             raise ValueError(f"`target` has {len(codes)} ids; give one")
         past = past[-self.max_length :]
-        weights = self._attention(past[None].astype(np.int32), codes.astype(np.int32))[0]
+        weights = self._attention(past.astype(np.int32), int(codes[0]))
         return pd.DataFrame({"item": self.item_ids_[past], "weight": weights})
 
     # ---------------------------------------------------------------- files

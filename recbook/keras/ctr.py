@@ -209,9 +209,10 @@ class DINNetwork(DeepNetwork):
         self.pooling, self.item_pooling = map(ops.convert_to_tensor, poolings)
         self.attention_depth = sum(name.startswith("attention_kernel_") for name in shapes)
 
-    def items(self):
-        """The vectors of all items, and the zeros of nothing at the end: (n_items + 1, numbers)."""
-        v = ops.take(self.factors, self.item_index, axis=0) * self.item_value[..., None]
+    def items(self, codes):
+        """The vectors of items, (n, numbers); those of nothing are zeros.  codes : (n,)"""
+        index, value = (ops.take(rows, codes, axis=0) for rows in (self.item_index, self.item_value))
+        v = ops.take(self.factors, index, axis=0) * value[..., None]
         return flat(ops.matmul(self.item_pooling, v))
 
     def attention(self, e, target):
@@ -241,7 +242,7 @@ class DINNetwork(DeepNetwork):
         if training:
             weight = self.dice_weight
             weight.assign(weight + (1 - DICE_MOMENTUM) * (1 - weight))
-        items = self.items()
+        items = self.items(batch["met"])
         target = ops.take(items, batch["item"], axis=0)
         e = ops.take(items, batch["behaviours"], axis=0)
         # Nothing has the vector 0, and so no part in the sum, whatever its weight.
@@ -257,15 +258,11 @@ class DINNetwork(DeepNetwork):
 
     def present(self, batch: dict):
         """(n_features,) 1 where a feature occurs in the batch, in a row or in a history, else 0."""
-        codes = ops.concatenate([batch["item"], ops.reshape(batch["behaviours"], (-1,))], axis=0)
-        met = backend.segment_sum(ops.ones_like(codes, "float32"), codes, self.item_index.shape[0])
-        of_items = ops.cast(self.item_value != 0, "float32") * met[:, None]
+        of_items = (ops.take(rows, batch["met"], axis=0) for rows in (self.item_index, self.item_value))
         n, found = self.factors.shape[0], 0
-        for index, active in (
-            (batch["index"], ops.cast(batch["value"] != 0, "float32")),
-            (self.item_index, of_items),
-        ):
-            found = found + backend.segment_sum(ops.reshape(active, (-1,)), ops.reshape(index, (-1,)), n)
+        for index, value in ((batch["index"], batch["value"]), of_items):
+            active = ops.reshape(ops.cast(value != 0, "float32"), (-1,))
+            found = found + backend.segment_sum(active, ops.reshape(index, (-1,)), n)
         return ops.cast(found > 0, "float32")
 
 
@@ -350,8 +347,7 @@ class DIN(KerasGradientModel, DINModel):
             tensors = {name: self._to_tensor(values) for name, values in batch.items()}
             return self._to_numpy(ops.sigmoid(self._network(tensors)))
 
-    def _attention(self, behaviours: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    def _attention(self, behaviours: np.ndarray, target: int) -> np.ndarray:
         with keras.device(self.device_):
-            items = self._network.items()
-            e, target = (ops.take(items, codes, axis=0) for codes in (behaviours, targets))
-            return self._to_numpy(self._network.attention(e, target))
+            items = self._network.items(self._to_tensor(np.append(behaviours, np.int32(target))))
+            return self._to_numpy(self._network.attention(items[None, :-1], items[-1:])[0])

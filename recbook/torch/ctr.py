@@ -202,9 +202,9 @@ class DINNetwork(DeepNetwork):
             self.register_buffer(name, torch.as_tensor(values), persistent=False)
         self.attention_depth = sum(name.startswith("attention_kernel_") for name in shapes)
 
-    def items(self) -> Tensor:
-        """The vectors of all items, and the zeros of nothing at the end: (n_items + 1, numbers)."""
-        v = F.embedding(self.item_index, self.factors) * self.item_value[..., None]
+    def items(self, codes: Tensor) -> Tensor:
+        """The vectors of items, (n, numbers); those of nothing are zeros.  codes : (n,)"""
+        v = F.embedding(self.item_index[codes], self.factors) * self.item_value[codes][..., None]
         return (self.item_pooling @ v).flatten(1)
 
     def attention(self, e: Tensor, target: Tensor) -> Tensor:
@@ -232,7 +232,7 @@ class DINNetwork(DeepNetwork):
     def forward(self, batch: dict[str, Tensor], training: bool = False) -> Tensor:
         if training:
             self.dice_weight.add_((1 - DICE_MOMENTUM) * (1 - self.dice_weight))
-        items = self.items()
+        items = self.items(batch["met"])
         target, e = F.embedding(batch["item"], items), F.embedding(batch["behaviours"], items)
         # Nothing has the vector 0, and so no part in the sum, whatever its weight.
         interest = (self.attention(e, target)[..., None] * e).sum(1)
@@ -245,11 +245,8 @@ class DINNetwork(DeepNetwork):
     def present(self, batch: dict[str, Tensor]) -> Tensor:
         """(n_features,) whether a feature occurs in the batch, in a row or in a history."""
         found = torch.zeros(len(self.factors), dtype=torch.bool, device=self.factors.device)
-        met = torch.cat([batch["item"], batch["behaviours"].flatten()]).unique()
-        for index, value in (
-            (batch["index"], batch["value"]),
-            (self.item_index[met], self.item_value[met]),
-        ):
+        of_items = self.item_index[batch["met"]], self.item_value[batch["met"]]
+        for index, value in ((batch["index"], batch["value"]), of_items):
             found[index[value != 0]] = True
         return found
 
@@ -335,7 +332,6 @@ class DIN(TorchGradientModel, DINModel):
         return self._to_numpy(torch.sigmoid(self._network(tensors)))
 
     @torch.no_grad()
-    def _attention(self, behaviours: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        items = self._network.items()
-        e, target = (F.embedding(self._to_tensor(codes), items) for codes in (behaviours, targets))
-        return self._to_numpy(self._network.attention(e, target))
+    def _attention(self, behaviours: np.ndarray, target: int) -> np.ndarray:
+        items = self._network.items(self._to_tensor(np.append(behaviours, np.int32(target))))
+        return self._to_numpy(self._network.attention(items[None, :-1], items[-1:])[0])
