@@ -48,7 +48,7 @@ MODELS: dict[str, tuple[Recommender, dict[str, list]]] = {
     "DeepFM": (rt.DeepFM(**GIVEN), RATES | DEEP),
     "DIN": (
         rt.DIN(**GIVEN, max_length=30),
-        {**RATES, "epochs": [1, 2, 3], "reg": [0.01, 0.03, 0.1, 0.3], "reg_layers": DEEP["reg_layers"]},
+        {**RATES, **DEEP, "reg": [0.01, 0.03, 0.1, 0.3]},
     ),
 }
 PAIRS = [
