@@ -39,6 +39,7 @@ from recbook.worlds import (  # noqa: F401  they are asked for as datasets.make_
     World,
     make_biases,
     make_checkerboard,
+    make_ctr,
     make_low_rank,
     make_popularity,
     make_ratings,

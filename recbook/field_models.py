@@ -52,8 +52,13 @@ class FieldModel(GradientModel):
         return np.concatenate(parts)
 
     def _prior(self, users, items, histories):
-        # Code -1 has no features, and neither has the context, which nobody hands over here.
+        # Code -1 has no features, and neither has a moment that nobody told.
         return self._scores(*self._fields.coded_rows(users, items))
+
+    def _prior_now(self, users, items, histories, context) -> np.ndarray:
+        if context is None:
+            return self._prior(users, items, histories)
+        return self._predict(users, items, histories, context)
 
     # ---------------------------------------------------------------- files
 

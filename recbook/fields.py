@@ -15,6 +15,7 @@ standardised: (x − mean) / σ. What train has not, and what is missing, has va
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -145,9 +146,15 @@ class Fields:
         return self._ids["item"].ids
 
     @property
+    def column_fields(self) -> np.ndarray:
+        """(width,) the place in `spec` of the field that each column of `rows` belongs to."""
+        widths = [math.prod(self._simple[part].width for part in name.split("*")) for name in self.spec]
+        return np.repeat(np.arange(len(widths)), widths)
+
+    @property
     def width(self) -> int:
         """Columns of `rows`: the most features that one pair can have."""
-        return sum(int(np.prod([self._simple[part].width for part in name.split("*")])) for name in self.spec)
+        return len(self.column_fields)
 
     @property
     def context(self) -> list[str]:

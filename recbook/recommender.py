@@ -348,7 +348,8 @@ class Recommender:
             here = context if context is None else context[known]
             scores[known] = self._predict(u[known], i[known], coded, here)
         if unknown == "fallback" and not known.all():
-            scores[~known] = self._prior(u[~known], i[~known], coded)
+            here = context if context is None else context[~known]
+            scores[~known] = self._prior_now(u[~known], i[~known], coded, here)
         return scores
 
     def score_matrix(self, users=None, *, histories=None, candidates=None, context=None) -> np.ndarray:
@@ -618,6 +619,12 @@ class Recommender:
     def _prior(self, users: np.ndarray, items: np.ndarray, histories: Coded | None) -> np.ndarray:
         """Scores where the user, the item or both are unknown (code -1)."""
         raise NotImplementedError
+
+    def _prior_now(
+        self, users: np.ndarray, items: np.ndarray, histories: Coded | None, context
+    ) -> np.ndarray:
+        """`_prior` at a moment, for models that support "context"."""
+        return self._prior(users, items, histories)
 
     def _similar_items(self, items: np.ndarray) -> np.ndarray:
         """(len(items), n_items) similarities."""

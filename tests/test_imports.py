@@ -21,6 +21,7 @@ LAYERS = [
     {"baselines", "decompositions", "neighborhoods", "training"},
     {"factors", "field_models", "implicit_sums", "nonnegative", "preferences", "reconstruction"},
     {"machines", "neural"},
+    {"clicks"},
     {"evaluation", "comparison", "tuning", "results", "torch", "keras"},
     {"twins", "notebook", "checks", "doctor"},
 ]

@@ -42,6 +42,7 @@ TOPICS = {
     "embeddings": (ALL, ()),
     "ncf": (ALL, ()),
     "autoencoders": (ALL, ()),
+    "ctr": (ALL, ()),
 }
 # Files that lie in the rooms and belong to no topic.
 SHARED = {"__init__", "base", "backend", "training"}

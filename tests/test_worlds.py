@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recbook import worlds
+from recbook import metrics, worlds
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,7 @@ from recbook import worlds
         worlds.make_taste_groups,
         worlds.make_popularity,
         worlds.make_checkerboard,
+        worlds.make_ctr,
     ],
 )
 @pytest.mark.parametrize("ids", ["int", "str"])
@@ -141,6 +142,8 @@ BAD_WORLDS = {
         "ask for fewer",
     ),
     "negative exponent": (worlds.make_popularity, {"exponent": -1}, "exponent"),
+    "a negative cross": (worlds.make_ctr, {"cross": -1}, "cross"),
+    "more clicks than pairs": (worlds.make_ctr, {"n_users": 3, "n_items": 3}, "ask for fewer"),
     "more ratings than pairs": (worlds.make_ratings, {"n_users": 3, "n_items": 3}, "ask for fewer"),
 }
 
@@ -387,3 +390,52 @@ def test_bad_shops(arguments, part):
 def test_the_smallest_shop_opens():
     data = worlds.make_shop(1, 8, 1).data
     assert len(data) >= 1 and data.users["arrived"].tolist() == [worlds.OPENING]
+
+
+# ---------------------------------------------------------------- clicks
+
+
+def test_expected_auc_is_the_mean_auc_of_drawn_clicks():
+    rng = np.random.default_rng(0)
+    chances, scores = rng.random(300), rng.integers(0, 40, 300)
+    drawn = [metrics.auc(rng.random(300) < chances, scores) for _ in range(400)]
+    # A ratio's mean is not the ratio of means: with 300 pairs they differ by about a thousandth.
+    assert worlds.expected_auc(chances, scores) == pytest.approx(np.mean(drawn), abs=0.004)
+    assert worlds.expected_auc(chances, np.zeros(300)) == 0.5
+    assert worlds.expected_auc([1.0, 0.0, 1.0], [3, 2, 1]) == 0.5
+    with pytest.raises(ValueError, match="or hold NaN"):
+        worlds.expected_auc(chances, np.full(300, np.nan))
+
+
+def test_ctr_states_the_best_auc_and_the_best_additive_one():
+    world = worlds.make_ctr()
+    assert world.bayes_auc > world.additive_auc + 0.2
+    p = world.scores
+    u, i = places(world)
+    clicks = world.data.interactions.ratings
+    assert np.isin(clicks, (0, 1)).all()
+    # The clicks are drawn from the chances: each tenth of the pairs, by chance, within four deviations.
+    tenth = np.digitize(p[u, i], np.quantile(p[u, i], np.arange(1, 10) / 10))
+    for group in range(10):
+        mine = p[u, i][tenth == group]
+        deviation = np.sqrt((mine * (1 - mine)).sum()) / len(mine)
+        assert abs(clicks[tenth == group].mean() - mine.mean()) < 4 * deviation
+    # No chance function of one side's fields ranks better than the chances; any monotone one ranks as well.
+    assert worlds.expected_auc(p, np.log(p)) == pytest.approx(float(world.bayes_auc), abs=1e-12)
+    rng = np.random.default_rng(1)
+    users, items = world.data.users, world.data.items
+    for _ in range(30):
+        parts = {
+            name: table[name].map(dict(zip(table[name].unique(), rng.normal(size=9), strict=False)))
+            for table in (users, items)
+            for name in table
+        }
+        score = (parts["group"] + parts["town"]).to_numpy()[:, None] + (
+            parts["kind"] + parts["tier"]
+        ).to_numpy()
+        assert worlds.expected_auc(p, score) < world.additive_auc
+
+
+def test_without_crosses_the_additive_auc_is_the_best():
+    world = worlds.make_ctr(cross=0)
+    assert world.additive_auc == pytest.approx(float(world.bayes_auc), abs=1e-9)

@@ -8,6 +8,7 @@ from recbook.keras import backend  # noqa: F401  (it chooses a backend, before a
 
 # isort: split
 from recbook.keras.autoencoders import CFGAN, AutoRec, MultVAE
+from recbook.keras.ctr import DIN, DeepFM, WideAndDeep
 from recbook.keras.decomposition import ALS, PCA, PureSVD
 from recbook.keras.embeddings import EmbeddingMLP
 from recbook.keras.factorization import NMF, MatrixFactorization, SVDpp
@@ -24,6 +25,8 @@ __all__ = [
     "AutoRec",
     "BPR",
     "CFGAN",
+    "DIN",
+    "DeepFM",
     "EASE",
     "EmbeddingMLP",
     "FactorizationMachine",
@@ -42,6 +45,7 @@ __all__ = [
     "SVDpp",
     "SlopeOne",
     "UserKNN",
+    "WideAndDeep",
     "load",
 ]
 

@@ -7,6 +7,7 @@ import os
 from recbook.recommender import Recommender, restore
 from recbook.storage import MAX_BYTES
 from recbook.torch.autoencoders import CFGAN, AutoRec, MultVAE
+from recbook.torch.ctr import DIN, DeepFM, WideAndDeep
 from recbook.torch.decomposition import ALS, PCA, PureSVD
 from recbook.torch.embeddings import EmbeddingMLP
 from recbook.torch.factorization import NMF, MatrixFactorization, SVDpp
@@ -21,6 +22,8 @@ __all__ = [
     "AutoRec",
     "BPR",
     "CFGAN",
+    "DIN",
+    "DeepFM",
     "EASE",
     "EmbeddingMLP",
     "FactorizationMachine",
@@ -39,6 +42,7 @@ __all__ = [
     "SVDpp",
     "SlopeOne",
     "UserKNN",
+    "WideAndDeep",
     "load",
 ]
 
