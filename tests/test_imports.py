@@ -28,7 +28,7 @@ LAYERS = [
         "reconstruction",
         "next_items",
     },
-    {"machines", "neural"},
+    {"machines", "neural", "chains", "sequences"},
     {"evaluation", "comparison", "tuning", "results", "torch", "keras"},
     {"twins", "notebook", "checks", "doctor"},
 ]

@@ -15,16 +15,19 @@ from recbook.torch.implicit import BPR, EASE, ImplicitALS
 from recbook.torch.logistic import LogisticRegression
 from recbook.torch.ncf import GMF, MLP, NeuMF
 from recbook.torch.neighbors import ItemKNN, SlopeOne, UserKNN
+from recbook.torch.sequences import DecisionPath, GRU4Rec
 
 __all__ = [
     "ALS",
     "AutoRec",
     "BPR",
     "CFGAN",
+    "DecisionPath",
     "EASE",
     "EmbeddingMLP",
     "FactorizationMachine",
     "GMF",
+    "GRU4Rec",
     "ImplicitALS",
     "ItemKNN",
     "LightFM",
