@@ -121,10 +121,9 @@ class DecisionPathModel(RecurrentModel):
             raise ValueError(f"`users`: {np.atleast_1d(users)[codes < 0][0]!r} is unknown; pass `histories`")
         states, has_history = self._states_of(codes, coded)
         learnt = self._get_parameters()
-        z = states.astype(np.float64) @ learnt["event_kernel"] + learnt["event_bias"]
+        z = (states.astype(np.float64) @ learnt["event_kernel"] + learnt["event_bias"])[:, :-1]
         chances = np.exp(z - z.max(1, keepdims=True))
-        counts = np.bincount(self._event_codes, minlength=len(self._events))
-        chances[~has_history] = counts
+        chances[~has_history] = np.bincount(self._event_codes, minlength=len(self._events) + 1)[:-1]
         chances /= chances.sum(1, keepdims=True)
         return pd.DataFrame(
             {
@@ -140,8 +139,8 @@ class DecisionPathModel(RecurrentModel):
         n_events = len(self._events) if hasattr(self, "_events") else 0
         return super()._parameter_shapes(n_users, n_items) | {
             "event_factors": (n_events + 1, self.factors),
-            "event_kernel": (self.factors, n_events),
-            "event_bias": (n_events,),
+            "event_kernel": (self.factors, n_events + 1),
+            "event_bias": (n_events + 1,),
         }
 
     def _feature_names(self) -> set[str]:

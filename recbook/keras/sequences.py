@@ -155,8 +155,8 @@ class PathNetwork(RecurrentNetwork):
         super().__init__(n_items, factors, "gru")
         shapes = {
             "event_factors": (n_events + 1, factors),
-            "event_kernel": (factors, n_events),
-            "event_bias": (n_events,),
+            "event_kernel": (factors, n_events + 1),
+            "event_bias": (n_events + 1,),
         }
         for name, shape in shapes.items():
             setattr(self, name, self.add_weight(shape=shape, name=name, initializer="zeros"))
@@ -176,10 +176,10 @@ class DecisionPath(KerasRecurrentModel, DecisionPathModel):
     factors, max_length, epochs, learning_rate, reg, batch_size, optimizer, patience, device : as in GRU4Rec
     event_weight : what the next event weighs beside the next item
 
-    Data without a column `event`, and histories given as lists, have steps whose event is not told; that is an event
-    of its own kind, which is never predicted. Events go from the earliest to the latest; those of one time stand in
-    the order of the table, and so do all where there are no timestamps. Ratings are ignored. Somebody without a
-    history gets scores that follow popularity.
+    Data without a column `event`, and histories given as lists, have steps whose event is not told: an event of its
+    own kind, the last, which `next_events` does not list. Events go from the earliest to the latest; those of one
+    time stand in the order of the table, and so do all where there are no timestamps. Ratings are ignored. Somebody
+    without a history gets scores that follow popularity.
     """
 
     supports = frozenset({"histories", "similar_items"})
@@ -218,9 +218,6 @@ class DecisionPath(KerasRecurrentModel, DecisionPathModel):
 
     def _loss_of_steps(self, network: PathNetwork, states, batch: dict):
         loss = super()._loss_of_steps(network, states, batch)
-        n_events = network.event_bias.shape[0]
-        if not n_events:
-            return loss
-        wanted = ops.minimum(batch["next_events"], n_events - 1)
         log_chances = ops.log_softmax(states @ network.event_kernel + network.event_bias, axis=-1)
-        return loss - self.event_weight * ops.take_along_axis(log_chances, wanted[..., None], axis=-1)[..., 0]
+        wanted = ops.take_along_axis(log_chances, batch["next_events"][..., None], axis=-1)[..., 0]
+        return loss - self.event_weight * wanted

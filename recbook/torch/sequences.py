@@ -149,8 +149,8 @@ class PathNetwork(RecurrentNetwork):
     def __init__(self, n_items: int, n_events: int, factors: int):
         super().__init__(n_items, factors, "gru")
         self.event_factors = nn.Parameter(torch.zeros(n_events + 1, factors))
-        self.event_kernel = nn.Parameter(torch.zeros(factors, n_events))
-        self.event_bias = nn.Parameter(torch.zeros(n_events))
+        self.event_kernel = nn.Parameter(torch.zeros(factors, n_events + 1))
+        self.event_bias = nn.Parameter(torch.zeros(n_events + 1))
 
     def forward(self, items: Tensor, events: Tensor) -> Tensor:
         return self.recurrent(self.vectors(items) + self.event_factors[events.long()])[0]
@@ -167,10 +167,10 @@ class DecisionPath(TorchRecurrentModel, DecisionPathModel):
     factors, max_length, epochs, learning_rate, reg, batch_size, optimizer, patience, device : as in GRU4Rec
     event_weight : what the next event weighs beside the next item
 
-    Data without a column `event`, and histories given as lists, have steps whose event is not told; that is an event
-    of its own kind, which is never predicted. Events go from the earliest to the latest; those of one time stand in
-    the order of the table, and so do all where there are no timestamps. Ratings are ignored. Somebody without a
-    history gets scores that follow popularity.
+    Data without a column `event`, and histories given as lists, have steps whose event is not told: an event of its
+    own kind, the last, which `next_events` does not list. Events go from the earliest to the latest; those of one
+    time stand in the order of the table, and so do all where there are no timestamps. Ratings are ignored. Somebody
+    without a history gets scores that follow popularity.
     """
 
     supports = frozenset({"histories", "similar_items"})
@@ -209,9 +209,6 @@ class DecisionPath(TorchRecurrentModel, DecisionPathModel):
 
     def _loss_of_steps(self, network: PathNetwork, states: Tensor, batch: dict[str, Tensor]) -> Tensor:
         loss = super()._loss_of_steps(network, states, batch)
-        n_events = len(network.event_bias)
-        if not n_events:
-            return loss
-        wanted = batch["next_events"].long().clamp(max=n_events - 1)
+        wanted = batch["next_events"].long()
         z = states @ network.event_kernel + network.event_bias
         return loss + self.event_weight * F.cross_entropy(z.transpose(1, 2), wanted, reduction="none")
