@@ -267,12 +267,13 @@ class Recommender:
                 raise ValueError(f"`histories` has no ratings, and {type(self).__name__} computes with them")
             order = np.arange(len(x)) if x.timestamps is None else np.argsort(x.timestamps, kind="stable")
             x = x.take(order)
-            people, users, items, ratings, times = (
+            people, users, items, ratings, times, extra = (
                 x.user_index,
                 x.user_codes,
                 x.items,
                 x.ratings,
                 x.timestamps,
+                x.extra,
             )
         elif isinstance(histories, Mapping):
             if not histories:
@@ -285,7 +286,7 @@ class Recommender:
             users = np.repeat(np.arange(len(lists)), [len(one) for one in lists])
             flat = [item for one in lists for item in one]
             items = as_ids(flat, "histories") if flat else self.item_ids_[:0]
-            times = None
+            times, extra = None, {}
             # A list says "these I liked": as ratings, the best there is in train.
             ratings = None if self.rating_range_ is None else np.full(len(items), self.rating_range_[1])
         else:
@@ -299,7 +300,7 @@ class Recommender:
             row = int(double.argmax())
             item, name = items[row].item(), people.ids[users[row]].item()
             raise ValueError(f"`histories`: item {item!r} stands twice for {name!r}; keep it once")
-        return people, Coded(users, codes, ratings, times, len(people), len(self._item_index))
+        return people, Coded(users, codes, ratings, times, len(people), len(self._item_index), extra)
 
     def _people(self, users, histories) -> tuple[IdIndex, Coded | None]:
         return (self._user_index, None) if histories is None else self._code_histories(histories)

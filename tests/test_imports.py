@@ -19,8 +19,11 @@ LAYERS = [
     {"interactions", "metrics", "sampling", "formulas", "storage"},
     {"preprocessing", "features", "fields", "splits", "datasets", "worlds", "recommender"},
     {"baselines", "decompositions", "neighborhoods", "training"},
-    {"factors", "field_models", "implicit_sums", "nonnegative", "preferences", "reconstruction"},
-    {"machines", "neural"},
+    {
+        *("factors", "field_models", "implicit_sums", "nonnegative", "preferences", "reconstruction"),
+        "next_items",
+    },
+    {"machines", "neural", "chains", "sequences"},
     {"clicks"},
     {"evaluation", "comparison", "tuning", "results", "torch", "keras"},
     {"twins", "notebook", "checks", "doctor"},

@@ -43,9 +43,10 @@ TOPICS = {
     "ncf": (ALL, ()),
     "autoencoders": (ALL, ()),
     "ctr": (ALL, ()),
+    "sequences": (ALL, ()),
 }
 # Files that lie in the rooms and belong to no topic.
-SHARED = {"__init__", "base", "backend", "training"}
+SHARED = {"__init__", "base", "backend", "training", "next_items"}
 
 
 def there(root: Path, topic: str, room: str) -> bool:

@@ -17,6 +17,7 @@ from recbook.keras.implicit import BPR, EASE, ImplicitALS
 from recbook.keras.logistic import LogisticRegression
 from recbook.keras.ncf import GMF, MLP, NeuMF
 from recbook.keras.neighbors import ItemKNN, SlopeOne, UserKNN
+from recbook.keras.sequences import DecisionPath, GRU4Rec
 from recbook.recommender import Recommender, restore
 from recbook.storage import MAX_BYTES
 
@@ -25,12 +26,14 @@ __all__ = [
     "AutoRec",
     "BPR",
     "CFGAN",
-    "DIN",
+    "DecisionPath",
     "DeepFM",
+    "DIN",
     "EASE",
     "EmbeddingMLP",
     "FactorizationMachine",
     "GMF",
+    "GRU4Rec",
     "ImplicitALS",
     "ItemKNN",
     "LightFM",

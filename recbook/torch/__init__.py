@@ -16,18 +16,21 @@ from recbook.torch.implicit import BPR, EASE, ImplicitALS
 from recbook.torch.logistic import LogisticRegression
 from recbook.torch.ncf import GMF, MLP, NeuMF
 from recbook.torch.neighbors import ItemKNN, SlopeOne, UserKNN
+from recbook.torch.sequences import DecisionPath, GRU4Rec
 
 __all__ = [
     "ALS",
     "AutoRec",
     "BPR",
     "CFGAN",
-    "DIN",
+    "DecisionPath",
     "DeepFM",
+    "DIN",
     "EASE",
     "EmbeddingMLP",
     "FactorizationMachine",
     "GMF",
+    "GRU4Rec",
     "ImplicitALS",
     "ItemKNN",
     "LightFM",
