@@ -36,8 +36,7 @@ class KerasSequenceModel(KerasGradientModel, SequenceModel):
         """(people, width), of any value where a step is not real."""
         wanted = ops.minimum(batch["next_items"], network.item_factors.shape[0] - 1)
         if not self._draws_negatives():
-            log_chances = ops.log_softmax(scores(network, states), axis=-1)
-            return -ops.take_along_axis(log_chances, wanted[..., None], axis=-1)[..., 0]
+            return cross_entropy(scores(network, states), wanted)
         positive = scores_at(network, states, wanted[..., None])
         negative = scores_at(network, states, batch["negatives"])
         if self.loss == "bpr":
@@ -55,6 +54,11 @@ def scores(network: keras.Model, states):
     """Of all items, (…, n_items): q · state + b."""
     found = states @ ops.transpose(network.item_factors)
     return found + network.item_bias if hasattr(network, "item_bias") else found
+
+
+def cross_entropy(logits, wanted):
+    """-log softmax at what was wanted: logits (people, width, n_items), wanted (people, width)."""
+    return ops.sparse_categorical_crossentropy(wanted, logits, from_logits=True)
 
 
 def scores_at(network: keras.Model, states, items):
