@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from recbook.next_items import SequenceModel
-from recbook.reconstruction import glorot
 from recbook.recommender import Coded, check_number
+from recbook.reconstruction import glorot
 from recbook.training import Batch
 
 NORM_EPSILON = 1e-8  # of layer normalisation, as in SASRec; neither framework's default

@@ -28,8 +28,8 @@ LAYERS = [
         "reconstruction",
         "next_items",
     },
-    {"machines", "neural"},
-    {"evaluation", "comparison", "tuning", "results", "torch", "keras"},
+    {"machines", "neural", "transformer_models"},
+    {"evaluation", "comparison", "tuning", "results", "sizes", "torch", "keras"},
     {"twins", "notebook", "checks", "doctor"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -16,12 +16,14 @@ from recbook.keras.implicit import BPR, EASE, ImplicitALS
 from recbook.keras.logistic import LogisticRegression
 from recbook.keras.ncf import GMF, MLP, NeuMF
 from recbook.keras.neighbors import ItemKNN, SlopeOne, UserKNN
+from recbook.keras.transformers import BERT4Rec, SASRec
 from recbook.recommender import Recommender, restore
 from recbook.storage import MAX_BYTES
 
 __all__ = [
     "ALS",
     "AutoRec",
+    "BERT4Rec",
     "BPR",
     "CFGAN",
     "EASE",
@@ -39,6 +41,7 @@ __all__ = [
     "NeuMF",
     "PCA",
     "PureSVD",
+    "SASRec",
     "SVDpp",
     "SlopeOne",
     "UserKNN",

@@ -15,10 +15,12 @@ from recbook.torch.implicit import BPR, EASE, ImplicitALS
 from recbook.torch.logistic import LogisticRegression
 from recbook.torch.ncf import GMF, MLP, NeuMF
 from recbook.torch.neighbors import ItemKNN, SlopeOne, UserKNN
+from recbook.torch.transformers import BERT4Rec, SASRec
 
 __all__ = [
     "ALS",
     "AutoRec",
+    "BERT4Rec",
     "BPR",
     "CFGAN",
     "EASE",
@@ -36,6 +38,7 @@ __all__ = [
     "NeuMF",
     "PCA",
     "PureSVD",
+    "SASRec",
     "SVDpp",
     "SlopeOne",
     "UserKNN",

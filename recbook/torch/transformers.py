@@ -99,7 +99,24 @@ class BERT4RecNetwork(TransformerNetwork):
 class SASRec(TorchSequenceModel, SASRecModel):
     """SASRec: attention that only looks back says what comes next (Kang and McAuley 2018).
 
-    DOC_SASREC
+        Each step of a history, of which the last max_length are read, becomes its item's vector and its place's; blocks
+    of attention, equation (tr-heads), and two layers, (tr-feed), each with layer normalisation before and a sum
+    after, (tr-pre), make a state of it, (tr-sasrec). A position sees what was before it and itself, (tr-causal).
+    score_i = q_i · state, q_i being the same vector that is read. Made smaller, the mean over steps: the
+    cross-entropy over all items, (tr-softmax), or, as published, binary cross-entropy against drawn items,
+    (tr-binary). The paper's attention has no wo, and its dropout hides shares of attention, too.
+
+    factors : the length d of vectors and states;  blocks : how many;  heads : of attention, a divisor of factors
+    inner : the width between the two layers;  max_length : how many of the last steps are read
+    loss : "softmax" or "binary";  negatives : for "binary", items a step that the person has no event with
+    dropout : the share that is left out of each sum's new part, drawn anew for each batch
+    epochs, learning_rate, batch_size, optimizer : of the training; a batch is a number of people
+    reg : λ, of the squares of all kernels and vectors;  init_scale : standard deviation of the first vectors
+    patience : epochs without a better validation error (1 - nDCG@10) before training stops; None goes to the end
+    device : "auto", "cpu", "cuda", "mps"
+
+    Ratings are ignored. Events go in order of time, those of one time in the order of the table. Who has no history
+    gets what is popular.
     """
 
     supports = frozenset({"histories", "similar_items"})
@@ -110,14 +127,14 @@ class SASRec(TorchSequenceModel, SASRecModel):
         blocks: int = 2,
         heads: int = 1,
         inner: int = 64,
-        max_length: int = 200,
+        max_length: int = 50,
         loss: str = "softmax",
         negatives: int = 1,
-        dropout: float = 0.2,
+        dropout: float = 0.4,
         epochs: int = 30,
-        learning_rate: float = 0.001,
+        learning_rate: float = 0.002,
         reg: float = 0.0,
-        batch_size: int = 128,
+        batch_size: int = 32,
         init_scale: float = 0.02,
         optimizer: str = "adam",
         patience: int | None = None,
@@ -152,7 +169,23 @@ class SASRec(TorchSequenceModel, SASRecModel):
 class BERT4Rec(TorchSequenceModel, BERT4RecModel):
     """BERT4Rec: attention both ways guesses items that were hidden (Sun et al. 2019).
 
-    DOC_BERT
+        A share of a history's items is hidden behind one vector, the mask's, and all positions see all, before and
+    after, equation (tr-bert4rec); layer normalisation comes after each sum, (tr-post). Made smaller: the mean over
+    hidden items of the cross-entropy over all items, (tr-cloze). To recommend, a mask is put after the newest item.
+    An encoder that fills gaps: it makes no sequence. The paper's dropout hides shares of attention, too.
+
+    factors : the length d of vectors and states;  blocks : how many;  heads : of attention, a divisor of factors
+    inner : the width between the two layers;  max_length : how many of the last steps are read, the mask counted
+    hidden_share : of a history's items, hidden in training;  last_only : share of people, drawn anew in each epoch,
+        of whom the newest item alone is hidden, which is what prediction asks for
+    dropout : the share that is left out of each sum's new part, drawn anew for each batch
+    epochs, learning_rate, batch_size, optimizer : of the training; a batch is a number of people
+    reg : λ, of the squares of all kernels and vectors;  init_scale : standard deviation of the first vectors
+    patience : epochs without a better validation error (1 - nDCG@10) before training stops; None goes to the end
+    device : "auto", "cpu", "cuda", "mps"
+
+    Ratings are ignored. Events go in order of time, those of one time in the order of the table. Who has no history
+    gets what is popular.
     """
 
     supports = frozenset({"histories", "similar_items"})
@@ -163,14 +196,14 @@ class BERT4Rec(TorchSequenceModel, BERT4RecModel):
         blocks: int = 2,
         heads: int = 2,
         inner: int = 256,
-        max_length: int = 200,
+        max_length: int = 50,
         hidden_share: float = 0.2,
         last_only: float = 0.1,
         dropout: float = 0.2,
         epochs: int = 60,
-        learning_rate: float = 0.001,
+        learning_rate: float = 0.002,
         reg: float = 0.0,
-        batch_size: int = 128,
+        batch_size: int = 32,
         init_scale: float = 0.02,
         optimizer: str = "adam",
         patience: int | None = None,
