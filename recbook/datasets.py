@@ -40,6 +40,7 @@ from recbook.worlds import (  # noqa: F401  they are asked for as datasets.make_
     make_biases,
     make_checkerboard,
     make_low_rank,
+    make_paths,
     make_popularity,
     make_ratings,
     make_shop,

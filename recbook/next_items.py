@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from recbook.interactions import Dataset, Interactions, as_interactions
 from recbook.metrics import ndcg_at_k
 from recbook.ragged import Ragged
 from recbook.recommender import Coded, Recommender, check_choice, check_number
@@ -331,3 +332,19 @@ def _most_unlike_first(order: np.ndarray, shapes: list[tuple[int, int]]) -> np.n
             pair = [first, int(differs.argmax())]
             return np.concatenate([order[pair], np.delete(order, pair)])
     return order
+
+
+def shuffled(x: Interactions | Dataset, seed: int = 0) -> Interactions | Dataset:
+    """The same events, but each person's in an order drawn at random: their times change hands.
+
+    What a model loses by it is what it took from the order. Where there are no timestamps, the rows of each person
+    change places.
+    """
+    inside = as_interactions(x)
+    n = len(inside)
+    at_random = np.lexsort((np.random.default_rng(seed).permutation(n), inside.user_codes))
+    as_they_are = np.argsort(inside.user_codes, kind="stable")
+    source = np.empty(n, np.int64)
+    source[as_they_are] = at_random  # row by row, another row of the same person
+    mixed = replace(inside.take(source), timestamps=inside.timestamps)
+    return x.with_interactions(mixed) if isinstance(x, Dataset) else mixed

@@ -22,6 +22,7 @@ def data_for(cls, seed: int = 0) -> Dataset:
         df["rating"] = rng.integers(0, 2, len(df)).astype(float)
     df["timestamp"] = rng.integers(0, 10**6, len(df))
     df["position"] = rng.integers(0, 5, len(df))
+    df["event"] = np.array(["browse", "click", "buy"])[df.position % 3]
     sides = {"users": sorted(df.user.unique()), "items": [*sorted(df.item.unique()), WARM]}
     words = np.array(["Comedy", "War|Drama", "Drama", "Comedy|Romance"])
     tables = {

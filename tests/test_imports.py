@@ -28,7 +28,7 @@ LAYERS = [
         "reconstruction",
         "next_items",
     },
-    {"machines", "neural", "transformer_models"},
+    {"machines", "neural", "chains", "sequences", "transformer_models"},
     {"evaluation", "comparison", "tuning", "results", "sizes", "torch", "keras"},
     {"twins", "notebook", "checks", "doctor"},
 ]

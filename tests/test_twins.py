@@ -16,7 +16,7 @@ import pytest
 
 import recbook.keras as rk
 import recbook.torch as rt
-from recbook import datasets, twins
+from recbook import datasets, splits, twins
 from recbook.errors import FileFormatError, NotFittedError, NotSupportedError, UnknownIdError
 from recbook.interactions import Dataset, Interactions
 from recbook.recommender import CAPABILITIES, TASKS
@@ -335,7 +335,8 @@ def first_choice_of_clicks(cls) -> tuple[pd.DataFrame, np.ndarray]:
 @pytest.mark.backends
 @EACH_CLASS
 def test_a_planted_first_choice_is_found(cls):
-    """Models of ratings: the item with the best bias. Others: the one field that the checkerboard withholds."""
+    """Models of ratings: the item with the best bias. Of the next item: what a path's plan says. Others: the one field
+    that the checkerboard withholds."""
     if cls.task == "rating" and not cls.needs:
         # Biases of ±.6 and no noise: among the unseen items there is a best one, and it is the same for everybody.
         world = datasets.make_biases(
@@ -351,6 +352,12 @@ def test_a_planted_first_choice_is_found(cls):
     elif cls.task == "click":
         first, hidden = first_choice_of_clicks(cls)
         assert first.item.tolist() == hidden.tolist()
+    elif cls.task == "next_item":
+        world = datasets.make_paths(n_users=100, n_items=8, shortest=3, longest=6, certainty=1.0)
+        train, _ = splits.leave_last_out(world.data)
+        model = make_patient(cls).fit(train, progress=False)
+        first = model.recommend(world.user_ids, k=1, exclude_seen=False)
+        assert first.item.tolist() == world.item_ids[world.chances.argmax(1)].tolist()
     else:
         world = datasets.make_checkerboard()
         model = make_patient(cls)

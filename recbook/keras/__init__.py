@@ -16,6 +16,7 @@ from recbook.keras.implicit import BPR, EASE, ImplicitALS
 from recbook.keras.logistic import LogisticRegression
 from recbook.keras.ncf import GMF, MLP, NeuMF
 from recbook.keras.neighbors import ItemKNN, SlopeOne, UserKNN
+from recbook.keras.sequences import DecisionPath, GRU4Rec
 from recbook.keras.transformers import BERT4Rec, SASRec
 from recbook.recommender import Recommender, restore
 from recbook.storage import MAX_BYTES
@@ -26,10 +27,12 @@ __all__ = [
     "BERT4Rec",
     "BPR",
     "CFGAN",
+    "DecisionPath",
     "EASE",
     "EmbeddingMLP",
     "FactorizationMachine",
     "GMF",
+    "GRU4Rec",
     "ImplicitALS",
     "ItemKNN",
     "LightFM",

@@ -15,6 +15,7 @@ from recbook.torch.implicit import BPR, EASE, ImplicitALS
 from recbook.torch.logistic import LogisticRegression
 from recbook.torch.ncf import GMF, MLP, NeuMF
 from recbook.torch.neighbors import ItemKNN, SlopeOne, UserKNN
+from recbook.torch.sequences import DecisionPath, GRU4Rec
 from recbook.torch.transformers import BERT4Rec, SASRec
 
 __all__ = [
@@ -23,10 +24,12 @@ __all__ = [
     "BERT4Rec",
     "BPR",
     "CFGAN",
+    "DecisionPath",
     "EASE",
     "EmbeddingMLP",
     "FactorizationMachine",
     "GMF",
+    "GRU4Rec",
     "ImplicitALS",
     "ItemKNN",
     "LightFM",
