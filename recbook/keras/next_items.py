@@ -35,9 +35,9 @@ class KerasSequenceModel(KerasGradientModel, SequenceModel):
     def _loss_of_steps(self, network: keras.Model, states, batch: dict):
         """(people, width), of any value where a step is not real."""
         wanted = ops.minimum(batch["next_items"], network.item_factors.shape[0] - 1)
-        if not self._draws_negatives():
-            return cross_entropy(scores(network, states), wanted)
         positive = scores_at(network, states, wanted[..., None])
+        if not self._draws_negatives():
+            return ops.logsumexp(scores(network, states), axis=-1) - positive[..., 0]
         negative = scores_at(network, states, batch["negatives"])
         if self.loss == "bpr":
             return ops.mean(ops.softplus(negative - positive), axis=-1)

@@ -36,7 +36,8 @@ class TorchSequenceModel(TorchGradientModel, SequenceModel):
         """(people, width), of any value where a step is not real."""
         wanted = batch["next_items"].long().clamp(max=len(network.item_factors) - 1)
         if not self._draws_negatives():
-            return cross_entropy(scores(network, states), wanted)
+            of_all = scores(network, states).flatten(0, 1)
+            return F.cross_entropy(of_all, wanted.flatten(), reduction="none").view(wanted.shape)
         positive = scores_at(network, states, wanted[..., None])
         negative = scores_at(network, states, batch["negatives"].long())
         if self.loss == "bpr":
