@@ -56,11 +56,6 @@ def scores(network: keras.Model, states):
     return found + network.item_bias if hasattr(network, "item_bias") else found
 
 
-def cross_entropy(logits, wanted):
-    """-log softmax at what was wanted: logits (people, width, n_items), wanted (people, width)."""
-    return ops.sparse_categorical_crossentropy(wanted, logits, from_logits=True)
-
-
 def scores_at(network: keras.Model, states, items):
     """Of some items: states (…, factors), items (…, k) -> (…, k)."""
     vectors = ops.take(network.item_factors, items, axis=0)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from recbook.keras.next_items import KerasSequenceModel, cross_entropy, scores
+from recbook.keras.next_items import KerasSequenceModel, scores, scores_at
 from recbook.training import Batch
 from recbook.transformer_models import FAR_BELOW, NORM_EPSILON, BERT4RecModel, SASRecModel
 
@@ -19,6 +19,12 @@ def attention(Q, K, V, allowed):
     """softmax(Q Kᵀ / √d) V, equation (tr-attention), over the last two axes; allowed : bool, which may be looked at."""
     logits = Q @ ops.swapaxes(K, -1, -2) / math.sqrt(Q.shape[-1])
     return ops.softmax(ops.where(allowed, logits, FAR_BELOW), axis=-1) @ V
+
+
+def penalty(network: keras.Model):
+    """The squares of all kernels and vectors; not of gains and biases, which have a row a block."""
+    kept = ("_gain", "_bias")
+    return sum(ops.sum(ops.square(v)) for v in network.trainable_weights if not v.name.endswith(kept))
 
 
 class TransformerNetwork(keras.Model):
@@ -168,6 +174,9 @@ class SASRec(KerasSequenceModel, SASRecModel):
     def _make_network(self, n_users: int, n_items: int) -> SASRecNetwork:
         return SASRecNetwork(self._parameter_shapes(n_users, n_items), self.heads, self.dropout)
 
+    def _penalty(self, network: SASRecNetwork):
+        return penalty(network)
+
     def _hidden(self, network: SASRecNetwork, batch: dict):
         return network(batch["items"], batch["length"], batch.get("kept"))
 
@@ -237,6 +246,9 @@ class BERT4Rec(KerasSequenceModel, BERT4RecModel):
     def _make_network(self, n_users: int, n_items: int) -> BERT4RecNetwork:
         return BERT4RecNetwork(self._parameter_shapes(n_users, n_items), self.heads, self.dropout)
 
+    def _penalty(self, network: BERT4RecNetwork):
+        return penalty(network)
+
     def _hidden(self, network: BERT4RecNetwork, batch: dict):
         states = network(batch["items"], batch["length"], batch.get("kept"))
         if "hidden" in batch:  # in training the places that were hidden are all that is asked for
@@ -244,7 +256,8 @@ class BERT4Rec(KerasSequenceModel, BERT4RecModel):
         return network.guess(states)
 
     def _loss_of_steps(self, network: BERT4RecNetwork, states, batch: dict):
-        return cross_entropy(scores(network, states), batch["wanted"])
+        found = scores_at(network, states, batch["wanted"][..., None])[..., 0]
+        return ops.logsumexp(scores(network, states), axis=-1) - found
 
     def _states(self, steps: Batch) -> np.ndarray:
         return super()._states(self._with_mask(steps))

@@ -57,12 +57,6 @@ def scores(network: nn.Module, states: Tensor) -> Tensor:
     return found + network.item_bias if hasattr(network, "item_bias") else found
 
 
-def cross_entropy(logits: Tensor, wanted: Tensor) -> Tensor:
-    """-log softmax at what was wanted: logits (people, width, n_items), wanted (people, width)."""
-    # Flat: with the classes in the middle PyTorch copies all of it and takes three times as long.
-    return F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="none").view_as(wanted)
-
-
 def scores_at(network: nn.Module, states: Tensor, items: Tensor) -> Tensor:
     """Of some items: states (…, factors), items (…, k) -> (…, k)."""
     found = (network.item_factors[items] @ states[..., None])[..., 0]

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recbook.torch.next_items import TorchSequenceModel, cross_entropy, scores
+from recbook.torch.next_items import TorchSequenceModel, scores
 from recbook.training import Batch
 from recbook.transformer_models import FAR_BELOW, NORM_EPSILON, BERT4RecModel, SASRecModel
 
@@ -20,6 +20,12 @@ def attention(Q: Tensor, K: Tensor, V: Tensor, allowed: Tensor) -> Tensor:
     """softmax(Q Kᵀ / √d) V, equation (tr-attention), over the last two axes; allowed : bool, which may be looked at."""
     logits = Q @ K.transpose(-1, -2) / math.sqrt(Q.shape[-1])
     return torch.where(allowed, logits, FAR_BELOW).softmax(-1) @ V
+
+
+def penalty(network: nn.Module) -> Tensor:
+    """The squares of all kernels and vectors; not of gains and biases, which have a row a block."""
+    kept = ("_gain", "_bias")
+    return sum(v.square().sum() for name, v in network.named_parameters() if not name.endswith(kept))
 
 
 class TransformerNetwork(nn.Module):
@@ -162,6 +168,9 @@ class SASRec(TorchSequenceModel, SASRecModel):
     def _make_network(self, n_users: int, n_items: int) -> SASRecNetwork:
         return SASRecNetwork(self._parameter_shapes(n_users, n_items), self.heads, self.dropout)
 
+    def _penalty(self, network: SASRecNetwork) -> Tensor:
+        return penalty(network)
+
     def _hidden(self, network: SASRecNetwork, batch: dict[str, Tensor]) -> Tensor:
         return network(batch["items"], batch["length"], batch.get("kept"))
 
@@ -231,6 +240,9 @@ class BERT4Rec(TorchSequenceModel, BERT4RecModel):
     def _make_network(self, n_users: int, n_items: int) -> BERT4RecNetwork:
         return BERT4RecNetwork(self._parameter_shapes(n_users, n_items), self.heads, self.dropout)
 
+    def _penalty(self, network: BERT4RecNetwork) -> Tensor:
+        return penalty(network)
+
     def _hidden(self, network: BERT4RecNetwork, batch: dict[str, Tensor]) -> Tensor:
         states = network(batch["items"], batch["length"], batch.get("kept"))
         if "hidden" in batch:  # in training the places that were hidden are all that is asked for
@@ -238,7 +250,9 @@ class BERT4Rec(TorchSequenceModel, BERT4RecModel):
         return network.guess(states)
 
     def _loss_of_steps(self, network: BERT4RecNetwork, states: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        return cross_entropy(scores(network, states), batch["wanted"].long())
+        of_all = scores(network, states).flatten(0, 1)
+        wanted = batch["wanted"].long()
+        return F.cross_entropy(of_all, wanted.flatten(), reduction="none").view(wanted.shape)
 
     def _states(self, steps: Batch) -> np.ndarray:
         return super()._states(self._with_mask(steps))
