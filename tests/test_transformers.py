@@ -38,8 +38,8 @@ SMALL = {
 # What learns a path's plan in seconds.
 PLAN = {"factors": 32, "inner": 32, "batch_size": 64, "max_length": 12, "dropout": 0.1}
 PLANS = {
-    "SASRec": PLAN | {"epochs": 10, "learning_rate": 0.01},
-    "BERT4Rec": PLAN | {"epochs": 25, "learning_rate": 0.005, "inner": 64},
+    "SASRec": PLAN | {"epochs": 12, "learning_rate": 0.01},
+    "BERT4Rec": PLAN | {"epochs": 25, "learning_rate": 0.005, "inner": 64, "last_only": 0.5},
 }
 
 
@@ -51,6 +51,12 @@ def fitted(wing, name: str, data, validation=None, **parameters):
 def paths():
     """25 short paths: two widths of batches, some longer than what is read."""
     return datasets.make_paths(n_users=25, n_items=9, shortest=3, longest=12, seed=1)
+
+
+@pytest.fixture(scope="module")
+def short():
+    """Paths so short that nobody has met everything."""
+    return datasets.make_paths(n_users=20, n_items=12, shortest=3, longest=8, seed=2).data
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +147,9 @@ def test_formulas_equal_pytorchs_own(seed):
         theirs, _ = other(*[torch.tensor(x)] * 3, attn_mask=torch.tensor(~tr.causal(5)))
     np.testing.assert_allclose(ours, theirs, atol=1e-12)
     gain, bias = rng.normal(size=(2, 6))
-    theirs = torch.nn.functional.layer_norm(torch.tensor(x), (6,), torch.tensor(gain), torch.tensor(bias), 1e-8)
+    theirs = torch.nn.functional.layer_norm(
+        torch.tensor(x), (6,), torch.tensor(gain), torch.tensor(bias), 1e-8
+    )
     np.testing.assert_allclose(tr.layer_norm(x, gain, bias), theirs, atol=1e-12)
     np.testing.assert_allclose(tr.gelu(x), torch.nn.functional.gelu(torch.tensor(x)), atol=1e-12)
 
@@ -220,7 +228,9 @@ def test_one_step_is_the_gradient_of_the_formula(wing, name, parameters, few):
     (batch,) = first_batches(fitted(rt, name, few, epochs=1, **parameters, **shape))
 
     def objective(**p):
-        found = [loss_of_row(name, batch, row, parameters.get("loss"), p) for row in range(len(batch["length"]))]
+        found = [
+            loss_of_row(name, batch, row, parameters.get("loss"), p) for row in range(len(batch["length"]))
+        ]
         total, number = np.sum(found, axis=0)
         return total / number + 0.01 * sum(np.square(v).sum() for k, v in p.items() if is_penalised(k))
 
@@ -234,3 +244,309 @@ def test_one_step_is_the_gradient_of_the_formula(wing, name, parameters, few):
 def is_penalised(name: str) -> bool:
     """Kernels and vectors; gains and biases are not."""
     return not name.endswith(("_gain", "_bias"))
+
+
+# ---------------------------------------------------------------- the twins
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize(
+    "name, settings",
+    [
+        ("SASRec", {}),
+        ("SASRec", {"loss": "binary", "heads": 1, "blocks": 1}),
+        ("BERT4Rec", {"last_only": 0.5}),
+    ],
+    ids=["softmax", "binary", "cloze"],
+)
+def test_learning_curves_of_the_twins_lie_on_each_other(name, settings, short):
+    """Equal starts, batches, dropout and hidden items, within 1e-4 (relative) over ten epochs: ReLU has a kink."""
+    curves, found = [], []
+    for wing in (rt, rk):
+        model = fitted(wing, name, short, epochs=10, batch_size=8, dropout=0.3, **settings)
+        curves.append([record["loss"] for record in model.history_])
+        found.append(model.score_matrix())
+    assert np.ptp(curves[0]) > 1e-2
+    np.testing.assert_allclose(curves[0], curves[1], rtol=1e-4)
+    np.testing.assert_allclose(found[0], found[1], atol=1e-3 * np.abs(found[0]).max())
+
+
+@NAMES
+def test_the_same_seed_gives_the_same_bits(name, paths):
+    one, again, other = (fitted(rt, name, paths.data, epochs=1, seed=s).score_matrix() for s in (4, 4, 5))
+    np.testing.assert_array_equal(one, again)
+    assert np.abs(one - other).max() > 1e-4
+
+
+# ---------------------------------------------------------------- what may be looked at
+
+
+@pytest.fixture(scope="module")
+def both(paths):
+    """The two models of each wing, trained a little."""
+    return {
+        (wing, name): fitted(wing, name, paths.data) for wing in (rt, rk) for name in ("SASRec", "BERT4Rec")
+    }
+
+
+def states_at(wing, model, items: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """The network's states at all places of some rows."""
+    rows = items.astype(np.int32), length.astype(np.int32)
+    if wing is rt:
+        with torch.no_grad():
+            return model.network(*map(torch.from_numpy, rows)).numpy()
+    return np.asarray(model._to_numpy(model.network(*map(model._to_tensor, rows))))
+
+
+@WINGS
+@given(seed=st.integers(0, 10**6), cut=st.integers(1, 6))
+@settings(max_examples=15, deadline=None)
+def test_the_future_never_changes_the_past(wing, both, seed, cut):
+    """SASRec: other items after a step, the same states up to it, to the bit. BERT4Rec sees them."""
+    rng = np.random.default_rng(seed)
+    items = rng.integers(0, 9, (1, 7))
+    other = items.copy()
+    other[0, cut:] = (items[0, cut:] + rng.integers(1, 9, 7 - cut)) % 9
+    length = np.array([7])
+    for name in ("SASRec", "BERT4Rec"):
+        one, two = (states_at(wing, both[wing, name], rows, length)[0] for rows in (items, other))
+        same = np.abs(one[:cut] - two[:cut]).max()
+        assert same == 0 if name == "SASRec" else same > 1e-7
+
+
+@WINGS
+@NAMES
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 6))
+@settings(max_examples=15, deadline=None)
+def test_what_fills_up_never_changes_the_result(wing, name, both, seed, n):
+    """The same history in a rectangle as wide as it, or wider, alone, or beside a longer one."""
+    items = np.random.default_rng(seed).integers(0, 9, (1, n))
+    wide = np.full((2, 7), 9)
+    wide[0, :n], wide[1] = items, np.random.default_rng(seed + 1).integers(0, 9, 7)
+    model = both[wing, name]
+    tight = states_at(wing, model, items, np.array([n]))[0]
+    np.testing.assert_allclose(states_at(wing, model, wide, np.array([n, 7]))[0, :n], tight, atol=2e-6)
+
+
+@WINGS
+@NAMES
+def test_only_the_last_items_of_a_long_history_are_read(wing, name, both):
+    model = both[wing, name]
+    items = model.item_ids_
+    long = items[np.random.default_rng(0).integers(0, 9, 40)].tolist()
+    kept = model.max_length - (name == "BERT4Rec")  # the mask takes a place
+    found = model.score_matrix(histories={"long": long, "end": long[-kept:], "shorter": long[1 - kept :]})
+    np.testing.assert_allclose(found[0], found[1], atol=1e-6)
+    assert np.abs(found[1] - found[2]).max() > 1e-4
+
+
+@WINGS
+@NAMES
+def test_people_never_seen_get_what_their_history_says(wing, name, both, paths):
+    model = both[wing, name]
+    codes = histories_of(model)[3]
+    ids = model.item_ids_[codes].tolist()
+    stranger = model.score_matrix(histories={"new": ids})
+    np.testing.assert_allclose(stranger, model.score_matrix(model.user_ids_[[3]]), atol=2e-6)
+    # Order counts, even of the same items; somebody without a history gets what is popular.
+    assert np.abs(model.score_matrix(histories={"new": ids[::-1]}) - stranger).max() > 1e-4
+    lists = model.recommend(histories={"a": ids[:2], "b": []}, k=3)
+    assert lists.groupby("user", sort=False).size().to_dict() == {"a": 3, "b": 3}
+    count = pd.Series(paths.data.interactions.items).value_counts()
+    empty = pd.Series(model.score_matrix(histories={"b": []})[0], model.item_ids_)
+    assert count[empty.idxmax()] == count.max()
+    refuses(lambda: model.recommend(histories={"a": [-7]}), UnknownIdError, ("unknown item -7",))
+
+
+# ---------------------------------------------------------------- batches
+
+
+def test_a_cloze_hides_a_share_and_says_what_was_there(paths):
+    model = fitted(rt, "BERT4Rec", paths.data, max_length=12, epochs=1, hidden_share=0.4, last_only=0.3)
+    mask, filling = 10, 9
+    histories, newest = histories_of(model), 0
+    batches = [batch for _ in range(20) for batch in first_batches(model.clone(seed=_).fit(paths.data))]
+    for batch in batches:
+        for items, n, hidden, wanted, real in zip(
+            *(batch[k] for k in ("items", "length", "hidden", "wanted", "mask")), strict=True
+        ):
+            places, what = hidden[real > 0], wanted[real > 0]
+            assert sorted(places) == np.flatnonzero(items == mask).tolist() and len(set(places)) == len(
+                places
+            )
+            alone = places.tolist() == [n - 1]
+            newest += alone
+            assert alone or len(places) == max(1, round(0.4 * n)), (n, places)
+            whole = items[:n].copy()
+            whole[places] = what
+            assert whole.tolist() in histories and (items[n:] == filling).all()
+    people = sum(len(batch["length"]) for batch in batches)
+    assert newest / people == pytest.approx(0.3, abs=0.1)
+
+
+def test_dropout_keeps_its_share_and_is_drawn_anew(paths):
+    model = fitted(rt, "SASRec", paths.data, dropout=0.3, max_length=12, epochs=1)
+    kept = [batch["kept"] for batch in first_batches(model)]
+    assert all(one.shape[1] == 1 + 2 * model.blocks for one in kept)
+    assert np.concatenate([one.ravel() for one in kept]).mean() == pytest.approx(0.7, abs=0.02)
+    assert "kept" not in first_batches(fitted(rt, "SASRec", paths.data, dropout=0.0, epochs=1))[0]
+
+
+# ---------------------------------------------------------------- planted worlds
+
+
+@WINGS
+@NAMES
+def test_a_planted_path_is_found_again(wing, name, plan):
+    """Within .01 of the best hit rate that can be had."""
+    world, train = plan
+    found = hit_rate(fitted(wing, name, train, **PLANS[name]), world)
+    assert world.best_hit_rate - 0.01 <= found <= world.best_hit_rate + 1e-9
+
+
+@NAMES
+def test_without_the_order_nothing_is_left(name, plan):
+    """The same items, each person's in an order drawn at random: a guess among twenty."""
+    world, train = plan
+    model = fitted(rt, name, shuffled(train), **PLANS[name] | {"epochs": 5})
+    assert hit_rate(model, world) < 0.2
+
+
+CHANGES = {
+    "SASRec": {
+        "factors": 6, "blocks": 1, "heads": 1, "inner": 9, "max_length": 4, "loss": "binary", "negatives": 2,
+        "dropout": 0.5, "epochs": 3, "learning_rate": 0.05, "reg": 0.5, "batch_size": 7, "init_scale": 0.1,
+        "optimizer": "adagrad", "seed": 1,
+    },
+    "BERT4Rec": {
+        "factors": 6, "blocks": 1, "heads": 1, "inner": 9, "max_length": 4, "hidden_share": 0.6, "last_only": 0.9,
+        "dropout": 0.5, "epochs": 3, "learning_rate": 0.05, "reg": 0.5, "batch_size": 7, "init_scale": 0.1,
+        "optimizer": "adagrad", "seed": 1,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name, parameter", [(n, p) for n, changes in CHANGES.items() for p in changes])
+def test_every_hyper_parameter_matters(name, parameter, short):
+    assert set(CHANGES[name]) | {"device", "patience"} == set(getattr(rt, name)._parameter_names())
+    base = {"loss": "binary"} if parameter == "negatives" else {}
+    left = fitted(rt, name, short, **base).score_matrix()
+    right = fitted(rt, name, short, **base | {parameter: CHANGES[name][parameter]}).score_matrix()
+    assert np.abs(left - right).max() > 1e-4
+
+
+@pytest.mark.backends
+@NAMES
+def test_hyper_parameters_mean_the_same_in_both_wings(name, short):
+    """All of them away from their defaults at once."""
+    left, right = (fitted(wing, name, short, **CHANGES[name]).score_matrix() for wing in (rt, rk))
+    np.testing.assert_allclose(left, right, atol=2e-5 * max(1, np.abs(left).max()))
+
+
+def test_ties_go_to_the_item_that_came_first(short):
+    model = fitted(rt, "SASRec", short)
+    model.set_parameters({name: np.zeros_like(values) for name, values in model.get_parameters().items()})
+    shown = model.recommend(model.user_ids_[:1], k=3, exclude_seen=False)
+    assert shown.item.tolist() == model.item_ids_[:3].tolist()
+
+
+@NAMES
+def test_patience_watches_the_next_item(name, short):
+    train, validation = splits.leave_last_out(short)
+    model = fitted(rt, name, train, validation, epochs=12, patience=2, batch_size=8)
+    errors = [record["validation_error"] for record in model.history_]
+    assert all(0 <= e <= 1 for e in errors) and len(errors) <= 12
+
+
+# ---------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    "name, parameter, value",
+    [
+        ("SASRec", "heads", 3), ("SASRec", "heads", 0), ("SASRec", "blocks", 0), ("SASRec", "inner", 2.5),
+        ("SASRec", "max_length", 0), ("SASRec", "loss", "bpr"), ("SASRec", "dropout", 1), ("SASRec", "dropout", -0.1),
+        ("SASRec", "negatives", 0), ("BERT4Rec", "hidden_share", 0), ("BERT4Rec", "hidden_share", 1.5),
+        ("BERT4Rec", "last_only", -1), ("BERT4Rec", "max_length", 1), ("BERT4Rec", "heads", 3),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_bad_hyper_parameters_are_refused(name, parameter, value, short):
+    for wing in (rt, rk):
+        refuses(
+            lambda wing=wing: fitted(wing, name, short, **{parameter: value}),
+            ValueError,
+            (f"`{parameter}`", str(value)),
+        )
+
+
+@WINGS
+def test_a_learning_rate_that_diverges_names_epoch_and_remedy(wing, short):
+    refuses(
+        lambda: fitted(wing, "SASRec", short, optimizer="sgd", learning_rate=1e9, epochs=20, reg=1.0),
+        DivergedError,
+        ("SASRec", "epoch", "lower `learning_rate`"),
+    )
+
+
+# ---------------------------------------------------------------- sizes
+
+
+def test_parameters_are_counted_in_models_and_networks_alike(both, short):
+    for wing in (rt, rk):
+        model = both[wing, "SASRec"]
+        expected = (9 + 7) * 4 + 2 * (4 * 16 + 2 * 20 + 5 + 4 + 4 * 4) + 2 * 4
+        assert sizes.count_parameters(model) == sizes.count_parameters(model.network) == expected
+        bert = both[wing, "BERT4Rec"]
+        assert (
+            sizes.count_parameters(bert) == expected - 8 + 4 + 8 + 20 + 9
+        )  # mask, norm, head, biases of items
+    assert sizes.count_parameters(Popularity().fit(short)) == 12
+    refuses(lambda: sizes.count_parameters(rt.SASRec()), NotFittedError, ("has learnt nothing",))
+    refuses(lambda: sizes.count_parameters(7), TypeError, ("int has no parameters",))
+
+
+def test_published_sizes_follow_from_the_published_shapes():
+    """C36: vocabulary, positions, width and blocks as their makers publish them."""
+    published = {one.name: one.parameters for one in sizes.PUBLISHED}
+    count = tr.transformer_parameters
+    bert = {"segments": 2, "first_norm": True, "pooler": True}
+    assert count(30522, 512, 768, 12, **bert) == 109_482_240
+    assert count(30522, 512, 768, 12, **bert) == pytest.approx(published["BERT-base"], rel=0.01)
+    assert count(30522, 512, 1024, 24, **bert) == pytest.approx(published["BERT-large"], rel=0.02)
+    assert count(50257, 1024, 1600, 48, last_norm=True) == pytest.approx(published["GPT-2"], rel=0.04)
+    assert count(50257, 2048, 12288, 96, last_norm=True) == pytest.approx(published["GPT-3"], rel=0.005)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, call", [("ResNet-50", "ResNet50"), ("Inception-v3", "InceptionV3")])
+def test_networks_that_recognise_images_are_as_large_as_published(name, call):
+    """C36: both fall below 10⁸."""
+    import keras
+
+    counted = sizes.count_parameters(getattr(keras.applications, call)(weights=None))
+    published = {one.name: one.parameters for one in sizes.PUBLISHED}
+    assert counted == pytest.approx(published[name], rel=0.005) and counted < sizes.LARGE
+
+
+# ---------------------------------------------------------------- MovieLens
+
+
+@pytest.mark.slow
+@WINGS
+def test_cross_entropy_beats_popularity_by_far_on_movielens(wing):
+    """A31: the last item of each left out, all films ranked, those met left out."""
+    train, test = splits.leave_last_out(datasets.fetch_movielens("100k"))
+    model = wing.SASRec(factors=32, epochs=12, device="cpu").fit(train, progress=False)
+    ours, popular = (evaluate(one, test, ["ndcg@10"])["ndcg@10"] for one in (model, Popularity().fit(train)))
+    assert ours > popular + 0.03
+
+
+# ---------------------------------------------------------------- the chapter's exercises
+
+
+@pytest.mark.parametrize(
+    "exercise", [checks.attention, checks.causal_weights, checks.size], ids=lambda e: e.__name__
+)
+def test_each_mistake_in_an_exercise_gets_its_own_hint(exercise, monkeypatch, capsys):
+    each_gives_its_own_hint(checks, exercise, monkeypatch, capsys)

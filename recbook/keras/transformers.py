@@ -39,7 +39,7 @@ class TransformerNetwork(keras.Model):
     def placed(self, vectors, length):
         """The vectors, each with that of its place added; places are counted from the newest item."""
         most = self.places.shape[0]
-        place = most - length[:, None] + ops.arange(vectors.shape[1], dtype="int32")
+        place = most - length[:, None] + ops.arange(ops.shape(vectors)[1], dtype="int32")
         return vectors + ops.take(self.places, ops.minimum(place, most - 1), axis=0)
 
     def dropped(self, x, kept, part: int):
@@ -57,7 +57,7 @@ class TransformerNetwork(keras.Model):
 
     def attend(self, x, n: int, allowed):
         """Attention in heads, equation (tr-heads), by block n."""
-        _, width, d = x.shape
+        width, d = ops.shape(x)[1], x.shape[2]
         parts = -1, width, self.heads, d // self.heads
         Q, K, V = (
             ops.transpose(ops.reshape(x @ w[n], parts), (0, 2, 1, 3)) for w in (self.wq, self.wk, self.wv)
@@ -76,7 +76,8 @@ class SASRecNetwork(TransformerNetwork):
     def call(self, items, length, kept=None):
         n_items, d = self.item_factors.shape
         # What fills up stands on the right: a position that only looks back never sees it.
-        allowed = ops.tril(ops.ones((1, items.shape[1], items.shape[1]), "bool"))
+        step = ops.arange(ops.shape(items)[1])
+        allowed = (step[:, None] >= step)[None]
         vectors = ops.take(self.item_factors, ops.minimum(items, n_items - 1), axis=0)
         x = self.dropped(self.placed(vectors * math.sqrt(d), length), kept, 0)
         for n in range(self.blocks):
