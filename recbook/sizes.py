@@ -28,6 +28,18 @@ def count_parameters(model) -> int:
     )
 
 
+def expected_parameters(model: Recommender, n_users: int, n_items: int) -> int:
+    """How many numbers an unfitted recommender would learn of so many users and items.
+
+    Raises ValueError where that depends on more: on fields or events of the data.
+    """
+    if model._feature_names():
+        raise ValueError(
+            f"how much a {type(model).__name__} learns depends on more of the data; fit it, and use count_parameters"
+        )
+    return sum(_product(shape) for shape in model._parameter_shapes(n_users, n_items).values())
+
+
 def _product(shape) -> int:
     product = 1
     for length in shape:

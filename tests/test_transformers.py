@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import recbook.keras as rk
 import recbook.torch as rt
-from recbook import datasets, sizes, splits
+from recbook import datasets, sizes, splits, twins
 from recbook.baselines import Popularity
 from recbook.checks import transformers as checks
 from recbook.errors import DivergedError, NotFittedError, UnknownIdError
@@ -26,6 +26,7 @@ from recbook.interactions import Interactions
 from recbook.next_items import shuffled
 from tests.bad_inputs import refuses
 from tests.known_mistakes import each_gives_its_own_hint
+from tests.small_data import data_for
 from tests.small_tables import learnt, numerical_gradient
 
 WINGS = pytest.mark.parametrize("wing", [rt, rk], ids=["torch", "keras"])
@@ -504,6 +505,18 @@ def test_parameters_are_counted_in_models_and_networks_alike(both, short):
     assert sizes.count_parameters(Popularity().fit(short)) == 12
     refuses(lambda: sizes.count_parameters(rt.SASRec()), NotFittedError, ("has learnt nothing",))
     refuses(lambda: sizes.count_parameters(7), TypeError, ("int has no parameters",))
+
+
+@pytest.mark.parametrize("pair", twins.pairs(), ids=lambda pair: pair.name)
+def test_sizes_are_known_before_a_fit(pair):
+    model = pair.torch(**{"epochs": 1} if "epochs" in pair.torch._parameter_names() else {})
+    data = data_for(pair.torch)
+    if model._feature_names():
+        refuses(lambda: sizes.expected_parameters(model, 3, 4), ValueError, ("depends on more of the data",))
+        return
+    fit = model.fit(data, progress=False)
+    known = len(fit.user_ids_), len(fit.item_ids_)
+    assert sizes.expected_parameters(model.clone(), *known) == sizes.count_parameters(fit)
 
 
 def test_published_sizes_follow_from_the_published_shapes():
