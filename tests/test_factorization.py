@@ -645,7 +645,7 @@ def test_zeros_are_a_rating_like_any_other_to_nmf(wing):
 
 
 def five_folds(name: str, folds) -> float:
-    """The mean RMSE of the worse wing, as recorded of this very code; one fold again, live, must give what was recorded."""
+    """The mean RMSE of the worse wing, as recorded of this very code; one fold, live, must give what was recorded."""
     recorded = results.load("factorization")["figures"]["confirmation"][name]
     train, test = folds[0]
     found = evaluate(fitted(rt, name, train), test, ["rmse"])["rmse"]

@@ -23,9 +23,9 @@ LAYERS = [
         *("factors", "field_models", "implicit_sums", "nonnegative", "preferences", "reconstruction"),
         "next_items",
     },
-    {"machines", "neural", "chains", "sequences"},
+    {"machines", "neural", "chains", "sequences", "transformer_models"},
     {"clicks"},
-    {"evaluation", "comparison", "tuning", "results", "torch", "keras"},
+    {"evaluation", "comparison", "tuning", "results", "sizes", "torch", "keras"},
     {"twins", "notebook", "checks", "doctor"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -18,12 +18,14 @@ from recbook.keras.logistic import LogisticRegression
 from recbook.keras.ncf import GMF, MLP, NeuMF
 from recbook.keras.neighbors import ItemKNN, SlopeOne, UserKNN
 from recbook.keras.sequences import DecisionPath, GRU4Rec
+from recbook.keras.transformers import BERT4Rec, SASRec
 from recbook.recommender import Recommender, restore
 from recbook.storage import MAX_BYTES
 
 __all__ = [
     "ALS",
     "AutoRec",
+    "BERT4Rec",
     "BPR",
     "CFGAN",
     "DecisionPath",
@@ -45,6 +47,7 @@ __all__ = [
     "NeuMF",
     "PCA",
     "PureSVD",
+    "SASRec",
     "SVDpp",
     "SlopeOne",
     "UserKNN",

@@ -17,10 +17,12 @@ from recbook.torch.logistic import LogisticRegression
 from recbook.torch.ncf import GMF, MLP, NeuMF
 from recbook.torch.neighbors import ItemKNN, SlopeOne, UserKNN
 from recbook.torch.sequences import DecisionPath, GRU4Rec
+from recbook.torch.transformers import BERT4Rec, SASRec
 
 __all__ = [
     "ALS",
     "AutoRec",
+    "BERT4Rec",
     "BPR",
     "CFGAN",
     "DecisionPath",
@@ -42,6 +44,7 @@ __all__ = [
     "NeuMF",
     "PCA",
     "PureSVD",
+    "SASRec",
     "SVDpp",
     "SlopeOne",
     "UserKNN",
