@@ -14,15 +14,15 @@ from typing import ClassVar
 
 import numpy as np
 
+from recbook.blockwise import BlockwiseModel
 from recbook.interactions import Dataset, Interactions, as_interactions
 from recbook.metrics import ndcg_at_k
 from recbook.ragged import Ragged
-from recbook.recommender import Coded, Recommender, check_choice, check_number
+from recbook.recommender import Coded, check_choice, check_number
 from recbook.reconstruction import cosines
 from recbook.sampling import NegativeSampler, batches
 from recbook.training import Batch, GradientModel
 
-CELLS_PER_BLOCK = 2_000_000
 STATES_PER_BLOCK = 1024
 NARROW = 8  # lists are not sorted into narrower rectangles than this
 VALIDATED_AT = 10  # the length of the lists that `_validate` looks at
@@ -66,7 +66,7 @@ def widths(longest: int) -> np.ndarray:
     return np.array(found[::-1])
 
 
-class NextItemModel(Recommender):
+class NextItemModel(BlockwiseModel):
     """Scores what a person meets next by what the person met before, in order of time.
 
     Events go from the earliest to the latest; events of one time, and all events of data without timestamps, stand in
@@ -75,12 +75,6 @@ class NextItemModel(Recommender):
     """
 
     _keeps_ratings = True  # a score is computed from the history: without it nobody can be scored
-
-    # ---------------------------------------------------------------- hooks: what a model writes
-
-    def _scores_of(self, users: np.ndarray, histories: Coded | None) -> np.ndarray:
-        """(len(users), n_items); code -1 is somebody of whom nothing is known: an empty history."""
-        raise NotImplementedError
 
     # ---------------------------------------------------------------- what all share
 
@@ -108,32 +102,6 @@ class NextItemModel(Recommender):
         """
         count = np.bincount(self._train.items, minlength=self._train.n_items)
         return np.log((count + 1) / (count.sum() + len(count))).astype(np.float32)
-
-    def _blocks(self, people: np.ndarray) -> Iterator[np.ndarray]:
-        step = max(1, CELLS_PER_BLOCK // len(self._item_index))
-        return (people[start : start + step] for start in range(0, len(people), step))
-
-    def _score_matrix(self, users, items, histories, context) -> np.ndarray:
-        parts = [self._scores_of(block, histories) for block in self._blocks(users)]
-        scores = np.concatenate(parts) if parts else np.zeros((0, len(self._item_index)), np.float32)
-        return scores if items is None else scores[:, items]
-
-    def _predict(self, users, items, histories, context) -> np.ndarray:
-        people, place = np.unique(users, return_inverse=True)
-        order = np.argsort(place, kind="stable")
-        scores, done = np.empty(len(users), np.float32), 0
-        for block in self._blocks(people):
-            table = self._scores_of(block, histories)
-            table = np.column_stack([table, table.mean(1)])  # code -1 picks the last: the average item
-            stop = np.searchsorted(users[order], block[-1], side="right")
-            here = order[done:stop]
-            scores[here] = table[np.searchsorted(block, users[here]), items[here]]
-            done = stop
-        return scores
-
-    def _prior(self, users, items, histories) -> np.ndarray:
-        """Somebody unknown has an empty history; an unknown item is the average item."""
-        return self._predict(users, items, histories, None)
 
 
 class SequenceModel(NextItemModel, GradientModel):

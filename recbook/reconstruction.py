@@ -12,13 +12,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from recbook.blockwise import CELLS_PER_BLOCK, BlockwiseModel
 from recbook.metrics import ndcg_at_k
 from recbook.ragged import Ragged, blocks_by_length
 from recbook.recommender import Coded, check_choice, check_number
 from recbook.sampling import batches
 from recbook.training import Batch, GradientModel
 
-CELLS_PER_BLOCK = 2_000_000
 AUTOREC_START = np.float32(0.3)  # of Glorot's range
 VALIDATED_AT = 10  # the length of the lists that `_validate` looks at
 
@@ -60,7 +60,7 @@ class Rows:
         return table
 
 
-class RowModel(GradientModel):
+class RowModel(BlockwiseModel, GradientModel):
     """Trained on whole rows; scores a user, known or never seen, from the user's row."""
 
     _keeps_ratings = True  # the row is what is put in: without the history nobody can be scored
@@ -113,44 +113,21 @@ class RowModel(GradientModel):
         """1 - nDCG@10 of lists without what was seen in train: what training should make small."""
         people = np.flatnonzero(np.bincount(validation.users, minlength=validation.n_users))
         wanted, seen, found = Rows.of_users(validation), Rows.of_users(self._train), []
+        ready = self._ready(None)
         for block in self._blocks(people):
-            scores = self._scores_of(block, None)
+            scores = self._scores_of(block, ready)
             scores[seen.filled(block) > 0] = -np.inf
             found.append(ndcg_at_k(scores, wanted.filled(block) > 0, VALIDATED_AT))
         return {"validation_error": float(1 - np.concatenate(found).mean())}
 
     # ---------------------------------------------------------------- scores
 
-    def _blocks(self, people: np.ndarray) -> Iterator[np.ndarray]:
-        step = max(1, CELLS_PER_BLOCK // len(self._item_index))
-        return (people[start : start + step] for start in range(0, len(people), step))
+    def _ready(self, histories: Coded | None) -> Rows:
+        return self._rows(self._train if histories is None else histories)
 
-    def _scores_of(self, users: np.ndarray, histories: Coded | None) -> np.ndarray:
-        """(len(users), n_items); code -1 is somebody of whom nothing is known: an empty row."""
-        rows = self._rows(self._train if histories is None else histories)
-        return self._reconstructed(rows.filled(users, self._empty))
-
-    def _score_matrix(self, users, items, histories, context) -> np.ndarray:
-        parts = [self._scores_of(block, histories) for block in self._blocks(users)]
-        scores = np.concatenate(parts) if parts else np.zeros((0, len(self._item_index)), np.float32)
-        return scores if items is None else scores[:, items]
-
-    def _predict(self, users, items, histories, context) -> np.ndarray:
-        people, place = np.unique(users, return_inverse=True)
-        order = np.argsort(place, kind="stable")
-        scores, done = np.empty(len(users), np.float32), 0
-        for block in self._blocks(people):
-            table = self._scores_of(block, histories)
-            table = np.column_stack([table, table.mean(1)])  # code -1 picks the last: the average item
-            stop = np.searchsorted(users[order], block[-1], side="right")
-            here = order[done:stop]
-            scores[here] = table[np.searchsorted(block, users[here]), items[here]]
-            done = stop
-        return scores
-
-    def _prior(self, users, items, histories) -> np.ndarray:
-        """Somebody unknown has an empty row; an unknown item is the average item."""
-        return self._predict(users, items, histories, None)
+    def _scores_of(self, users: np.ndarray, ready: Rows) -> np.ndarray:
+        """Somebody of whom nothing is known has an empty row."""
+        return self._reconstructed(ready.filled(users, self._empty))
 
 
 # ---------------------------------------------------------------- starts
@@ -222,11 +199,15 @@ class AutoRecModel(RowModel):
 
     # ---------------------------------------------------------------- scores
 
-    def _scores_of(self, users, histories):
+    def _ready(self, histories):
+        return super()._ready(histories) if self.rows == "users" else (self._item_vectors(), histories)
+
+    def _scores_of(self, users, ready):
         if self.rows == "users":
-            return super()._scores_of(users, histories)
-        w, b = self._columns(users) if histories is None else self._fold_in(users, histories)
-        return (w @ self._item_vectors().T + b[:, None]).astype(np.float32)
+            return super()._scores_of(users, ready)
+        g, histories = ready
+        w, b = self._columns(users) if histories is None else self._fold_in(users, histories, g)
+        return (w @ g.T + b[:, None]).astype(np.float32)
 
     def _columns(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Each user's column of W, (n, factors), and b; code -1 is the average user."""
@@ -243,14 +224,14 @@ class AutoRecModel(RowModel):
         blocks = (np.arange(start, min(start + step, n)) for start in range(0, n, step))
         return np.concatenate([self._codes(rows.filled(block, self._empty)) for block in blocks])
 
-    def _fold_in(self, users: np.ndarray, histories: Coded) -> tuple[np.ndarray, np.ndarray]:
+    def _fold_in(self, users: np.ndarray, histories: Coded, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where rows are items, people never seen have no column of W: the one that fits their ratings best.
 
         w and b make Σ (r - b - wᵀg_i)² + λN/2 ‖w‖² smallest, the codes g_i of items being as they are and N the
         ratings of a user of train, on average: |Ω| times what they would add to the objective. Somebody without a
         history is the average user.
         """
-        g = self._item_vectors().astype(np.float64)
+        g = g.astype(np.float64)
         w, b = self._columns(np.full(len(users), -1))
         w, b = w.astype(np.float64), b.astype(np.float64)
         by_user = histories.by_user()

@@ -517,12 +517,10 @@ def test_strangers_get_lists_and_an_empty_history_the_prior(wing, name, more, ta
 
 
 def test_many_users_are_scored_in_blocks(monkeypatch, tastes):
-    import recbook.reconstruction as module
-
     for name in ("AutoRec", "MultVAE"):
         model = fitted(rt, name, tastes, epochs=2)
         whole, pairs = model.score_matrix(), model.predict(tastes.users, tastes.items)
-        monkeypatch.setattr(module, "CELLS_PER_BLOCK", 60)
+        monkeypatch.setattr("recbook.blockwise.CELLS_PER_BLOCK", 60)
         np.testing.assert_allclose(model.score_matrix(), whole, atol=1e-6)
         np.testing.assert_allclose(model.predict(tastes.users, tastes.items), pairs, atol=1e-6)
         monkeypatch.undo()

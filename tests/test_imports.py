@@ -18,7 +18,7 @@ LAYERS = [
     {"biased", "errors", "figures", "progress", "ragged"},
     {"interactions", "metrics", "sampling", "formulas", "storage"},
     {"preprocessing", "features", "fields", "splits", "datasets", "worlds", "recommender"},
-    {"baselines", "decompositions", "neighborhoods", "training"},
+    {"baselines", "blockwise", "decompositions", "neighborhoods", "training"},
     {
         *("factors", "field_models", "implicit_sums", "nonnegative", "preferences", "reconstruction"),
         "next_items",
