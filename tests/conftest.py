@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import os
 from collections.abc import Iterator
 
@@ -43,8 +44,22 @@ def missing_network() -> str:
 LACKS = {"browser": missing_browser, "gpu": missing_gpu, "network": missing_network}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, with the reason and the remedy, what this machine cannot run."""
+def is_of_torch_alone(item: pytest.Item) -> bool:
+    """Whether a test is given the PyTorch wing, or a class of it, to run on, and so has nothing of Keras."""
+    given = getattr(item, "callspec", None)
+    for value in given.params.values() if given else ():
+        if inspect.ismodule(value) and value.__name__ == "recbook.torch":
+            return True
+        if inspect.isclass(value) and value.__module__.startswith("recbook.torch."):
+            return True
+    return False
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what another run has done; skip, with the reason and the remedy, what this machine cannot run."""
+    if os.environ["KERAS_BACKEND"] != "tensorflow":  # PyTorch's wing is the same whatever Keras computes with
+        config.hook.pytest_deselected(items=[item for item in items if is_of_torch_alone(item)])
+        items[:] = [item for item in items if not is_of_torch_alone(item)]
     for marker, reason_for in LACKS.items():
         marked = [item for item in items if item.get_closest_marker(marker)]
         reason = reason_for() if marked else ""

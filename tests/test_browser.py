@@ -64,7 +64,13 @@ RAW_TABLES = r"""
 return [...document.querySelectorAll('article.bd-article p')].map(e => e.textContent)
   .filter(text => /\|\s*:?(-{3,}|—)/.test(text)).map(text => text.slice(0, 80));
 """
-FIRST_PAINT = "return performance.getEntriesByName('first-contentful-paint')[0].startTime"
+# The browser writes the first paint down some frames after the page is loaded: wait for the entry.
+FIRST_PAINT = """
+const done = arguments[0];
+new PerformanceObserver(list => {
+  for (const e of list.getEntriesByName('first-contentful-paint')) done(e.startTime);
+}).observe({type: 'paint', buffered: true});
+"""
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +82,7 @@ def wide(running, site):
         refresh(running, site)
         running.open(f"{site}/{page}.html")
         return {
-            "painted": running.run(FIRST_PAINT),
+            "painted": running.run_async(FIRST_PAINT),
             "shifts": running.run_async(SCROLL),
             "title": running.run("return document.querySelector('h1').innerText.trim()"),
             "formulas": running.run(FORMULAS),
@@ -99,7 +105,7 @@ def phone(running, site):
         running.look(390, 844)
         running.open(f"{site}/{page}.html")
         return {
-            "painted": running.run(FIRST_PAINT),
+            "painted": running.run_async(FIRST_PAINT),
             "shifts": running.run_async(SCROLL),
             "widths": running.run("return [innerWidth, document.documentElement.scrollWidth]"),
         }
@@ -155,7 +161,7 @@ def test_a_page_can_be_read_within_a_second(running, site, wide, phone, page) ->
         if best <= SLOWEST:
             break
         running.open(f"{site}/{page}.html")
-        best = min(best, running.run(FIRST_PAINT))
+        best = min(best, running.run_async(FIRST_PAINT))
     assert best <= SLOWEST
 
 

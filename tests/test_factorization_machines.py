@@ -805,20 +805,14 @@ def movielens():
 def test_cold_films_of_movielens_are_ranked_from_their_genres_better_than_chance(movielens):
     train, test = splits.cold_items(movielens, test_size=0.2, seed=0)
     new = test.interactions.item_ids
-    for wing in (rt, rk):
-        model = wing.LightFM(
-            fields=("user", "item", "items.genres"),
-            batch_size=4096,
-            learning_rate=0.02,
-            epochs=10,
-            device="cpu",
-        ).fit(train, progress=False)
-        # Without genres all new films are tied; the expected value over ties is chance.
-        blind = wing.LightFM(epochs=1, device="cpu").fit(train, progress=False)
-        assert np.ptp(blind.score_matrix(candidates=new), axis=1).max() == 0
-        chance = evaluate(blind, test, ["ndcg@10"], candidates=new)
-        found = evaluate(model, test, ["ndcg@10"], candidates=new)
-        assert found["ndcg@10"] > 1.3 * chance["ndcg@10"]
+    # Without genres all new films are tied; the expected value over ties is chance.
+    blind = rt.LightFM(batch_size=4096, epochs=1, device="cpu").fit(train, progress=False)
+    assert np.ptp(blind.score_matrix(candidates=new), axis=1).max() == 0
+    chance = evaluate(blind, test, ["ndcg@10"], candidates=new)
+    fields = ("user", "item", "items.genres")
+    model = rt.LightFM(fields=fields, batch_size=4096, learning_rate=0.02, epochs=5, device="cpu")
+    found = evaluate(model.fit(train, progress=False), test, ["ndcg@10"], candidates=new)
+    assert found["ndcg@10"] > 1.3 * chance["ndcg@10"]
 
 
 @pytest.mark.slow

@@ -604,8 +604,10 @@ def test_implicit_als_on_movielens(fold):
 
 @pytest.mark.slow
 def test_bpr_on_movielens(fold):
-    found = [ndcg(wing.BPR(device="cpu"), fold) for wing in (rt, rk)]
-    assert 0.43 <= min(found) and found[0] == pytest.approx(found[1], abs=5e-3)
+    """With its defaults in PyTorch; the twin learns the same, which a few epochs show."""
+    assert 0.43 <= ndcg(rt.BPR(device="cpu"), fold) < 0.46
+    early = [ndcg(wing.BPR(epochs=5, device="cpu"), fold) for wing in (rt, rk)]
+    assert early[0] == pytest.approx(early[1], abs=2e-3)
 
 
 @pytest.mark.slow

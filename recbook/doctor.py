@@ -1,0 +1,231 @@
+"""Looks at a reader's machine and says what is there, what is not, and what to do about it.
+
+    python -m recbook.doctor      # exit status 1 where something must be mended
+
+Nothing is fetched, written or changed.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+SUPPORTED = ((3, 11), (3, 12), (3, 13))
+CHECKOUT = Path(__file__).resolve().parent.parent
+NEEDED = ("numpy", "pandas", "scipy", "pooch", "requests", "tqdm")
+CHAPTERS = ("matplotlib", "jupyterlab")
+BACKENDS = ("tensorflow", "jax", "torch")
+LEAST_MEMORY = 4 * 2**30  # what a chapter takes with both frameworks, and the rest of the desktop beside it
+PATIENCE = 300  # seconds for one framework to start: the first import after an installation is slow
+MARKS = {"ok": "ok   ", "note": "note ", "fault": "FAULT"}
+
+# One model is trained in a process of its own, so that a framework that crashes is a line of the report.
+TRY = """
+import os
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+from recbook import datasets
+import recbook.{wing} as wing
+world = datasets.make_checkerboard()
+first = wing.EASE(reg=1.0).fit(world.data, progress=False).recommend(world.user_ids, k=1)
+assert first.item.tolist() == world.hidden.tolist(), "EASE found other items than it should"
+print("RECBOOK", {facts})
+"""
+FACTS = {
+    "torch": "__import__('torch').__version__, wing.EASE().device_.type, __import__('torch').get_num_threads()",
+    "keras": "__import__('keras').__version__, wing.EASE().device_.split(':')[0], wing.base.backend.name()",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report. state : "ok", "note" (works, but one should know) or "fault"."""
+
+    topic: str
+    state: str
+    text: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        line = f"{MARKS[self.state]} {self.topic:<9} {self.text}"
+        return f"{line}\n{'':16}{self.remedy}" if self.remedy else line
+
+
+# ---------------------------------------------------------------- Python and packages
+
+
+def check_python(version: tuple[int, int] = sys.version_info[:2]) -> Iterator[Finding]:
+    """Whether this Python is one that the pinned packages exist for."""
+    text = f"{version[0]}.{version[1]} on {platform.system()} {platform.machine()}"
+    if version in SUPPORTED:
+        yield Finding("Python", "ok", text)
+    else:
+        remedy = "Install Python 3.11, 3.12 or 3.13, then: python3.12 tasks.py setup"
+        yield Finding("Python", "fault", f"{text} is not supported", remedy)
+
+
+def installed(package: str) -> str | None:
+    """The version of an installed package, or None."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def pins(path: Path) -> dict[str, str]:
+    """The versions that a file of requirements pins, by package."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return dict(found.groups() for line in lines if (found := re.match(r"([\w.-]+)==([\w.]+)", line)))
+
+
+def check_packages(path: Path = CHECKOUT / "requirements.txt") -> Iterator[Finding]:
+    """Whether what recbook needs is installed and, in a checkout, in the versions that the book was run with."""
+    for packages, what, state in ((NEEDED, "recbook", "fault"), (CHAPTERS, "the chapters", "note")):
+        if missing := [package for package in packages if installed(package) is None]:
+            text = f"{', '.join(missing)} not installed; needed by {what}"
+            yield Finding("packages", state, text, f"pip install {' '.join(missing)}")
+    wanted = pins(path)
+    other = [
+        f"{package} {found} (pinned: {version})"
+        for package, version in wanted.items()
+        if (found := installed(package)) is not None and found.split("+")[0] != version
+    ]
+    if other:
+        remedy = "Results may differ in the last digits. To get the pinned ones: python tasks.py setup"
+        yield Finding("packages", "note", ", ".join(other), remedy)
+    elif wanted:
+        there = sum(installed(package) is not None for package in wanted)
+        yield Finding("packages", "ok", f"{there} of {len(wanted)} pinned packages, each in its version")
+
+
+# ---------------------------------------------------------------- frameworks and devices
+
+
+def try_wing(wing: str) -> subprocess.CompletedProcess:
+    """Trains one small model in "torch" or "keras", in a process of its own."""
+    command = [sys.executable, "-c", TRY.format(wing=wing, facts=FACTS[wing])]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")])}
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=PATIENCE, check=False)
+
+
+def check_torch() -> Iterator[Finding]:
+    """Whether the PyTorch wing computes, where, and with how many threads."""
+    if installed("torch") is None:
+        remedy = "Its cells are passed over. To have them: pip install torch"
+        yield Finding("PyTorch", "note", "not installed", remedy)
+        return
+    yield from report_of("torch", "PyTorch", "{0} computes on {1}, {2} threads")
+
+
+def check_keras() -> Iterator[Finding]:
+    """Whether the Keras wing computes, on which backend, and where."""
+    if installed("keras") is None or not any(map(installed, BACKENDS)):
+        remedy = "Its cells are passed over. To have them: pip install keras tensorflow"
+        yield Finding("Keras", "note", "not installed, or without a backend", remedy)
+        return
+    yield from report_of("keras", "Keras", "{0} computes on {1}, backend {2}")
+
+
+def report_of(wing: str, topic: str, words: str) -> Iterator[Finding]:
+    again = "Install it anew (pip install --force-reinstall), or look at the README's platforms."
+    try:
+        done = try_wing(wing)
+    except subprocess.TimeoutExpired:
+        yield Finding(topic, "fault", f"did not answer within {PATIENCE} s", again)
+        return
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RECBOOK ")]
+    if done.returncode or not lines:
+        said = (done.stderr.strip().splitlines() or ["nothing was printed"])[-1]
+        yield Finding(topic, "fault", f"status {done.returncode}: {said}", again)
+        return
+    facts = lines[-1].split()[1:]
+    yield Finding(topic, "ok", words.format(*facts))
+    if facts[1] == "cpu" and has_nvidia_driver():
+        text = f"there is an NVIDIA driver, and {topic} does not see its GPU"
+        yield Finding("GPU", "note", text, "Install a build with CUDA; the CPU serves every chapter.")
+
+
+def has_nvidia_driver() -> bool:
+    return Path("/proc/driver/nvidia/version").is_file()
+
+
+# ---------------------------------------------------------------- machine and data
+
+
+def total_memory() -> int | None:
+    """Bytes of the machine's memory, or None where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def check_machine() -> Iterator[Finding]:
+    """Processors, threads and memory."""
+    cores = os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS")
+    text = f"{cores} processors" + (f", OMP_NUM_THREADS={asked}" if asked else "")
+    if asked and asked.isdigit() and int(asked) > cores:
+        yield Finding("threads", "note", text, f"More threads than processors are slow: set it to {cores}.")
+    else:
+        yield Finding("threads", "ok", text)
+    memory = total_memory()
+    if memory is not None:
+        text = f"{memory / 2**30:.1f} GiB"
+        if memory < LEAST_MEMORY:
+            yield Finding("memory", "note", text, "Run one notebook at a time, and close others.")
+        else:
+            yield Finding("memory", "ok", text)
+
+
+def check_data(name: str = "100k") -> Iterator[Finding]:
+    """Whether MovieLens is there and is what was published. Nothing is fetched."""
+    from recbook import datasets  # here, as it needs packages that may be missing
+    from recbook.errors import DataError
+
+    spec = datasets._spec(name)
+    fetch = f"python -m recbook.datasets {spec.name}"
+    try:
+        for folder in filter(None, (datasets._own_folder(), datasets.cache_folder())):
+            if found := datasets._search(folder, spec):
+                yield Finding("data", "ok", f"{spec.name} in {found[1]}, every hash as published")
+                return
+    except DataError as error:
+        yield Finding("data", "fault", str(error), f"Then: {fetch}")
+        return
+    yield Finding(
+        "data", "note", f"{spec.name} is not here yet", f"It is fetched when needed, or now: {fetch}"
+    )
+
+
+def examine() -> Iterator[Finding]:
+    """All findings, one after the other, as they are made; without its packages nothing of recbook can be tried."""
+    yield from check_python()
+    yield from check_packages()
+    if all(map(installed, NEEDED)):
+        for check in (check_torch, check_keras, check_machine, check_data):
+            yield from check()
+
+
+def main() -> int:
+    """Prints the report; returns the exit status."""
+    faults = frameworks = 0
+    for finding in examine():
+        print(finding, flush=True)
+        faults += finding.state == "fault"
+        frameworks += finding.topic in ("PyTorch", "Keras") and finding.state == "ok"
+    if not frameworks:
+        print("Neither PyTorch nor Keras computes here: the formulas can be read and run, the models cannot.")
+    print(f"{faults} to mend." if faults or not frameworks else "Ready: make lab, or python tasks.py lab")
+    return int(bool(faults) or not frameworks)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
