@@ -23,8 +23,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
+os.environ.setdefault("TQDM_DISABLE", "1")  # torch-rechub's bars; tqdm reads it when it is imported
+
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import _shared as shared  # noqa: E402
@@ -35,7 +37,7 @@ from recbook.interactions import Dataset, Interactions  # noqa: E402
 from recbook.recommender import Coded  # noqa: E402
 
 FEW, ROUNDS = 1, 3
-MANY = {"DeepFM": 3, "DIN": 3}
+MANY = {"DeepFM": 5, "DIN": 3}
 MOMENT = ("gender", "age", "occupation")
 FACTORS, LAYERS, UNIT, LENGTH, BATCH, RATE = 16, (64, 32), (32,), 20, 1024, 0.005
 TITLES = {"rechub": "torch-rechub", "torch": "recbook.torch", "keras": "recbook.keras"}
@@ -54,7 +56,6 @@ def clicks() -> Dataset:
 
 
 def rechub_contender(data: Dataset) -> Contender:
-    os.environ["TQDM_DISABLE"] = "1"
     try:
         from torch_rechub.basic.features import SequenceFeature, SparseFeature
         from torch_rechub.models.ranking import DIN, DeepFM

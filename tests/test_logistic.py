@@ -464,9 +464,10 @@ def test_context_decides_and_is_demanded(wing):
     lists = model.recommend(["u0", "u1"], k=3, context=pd.DataFrame({"position": [1, 2]}))
     one = model.recommend("u1", k=3, context=pd.DataFrame({"position": [2]}))
     pd.testing.assert_frame_equal(lists[lists.user == "u1"].reset_index(drop=True), one)
-    # Ids that nobody knows: what is left is the model without them, and without the moment.
-    blank = model.predict(["zoe"], [101], unknown="fallback", context=pd.DataFrame({"position": [1]}))
-    assert np.isfinite(blank).all()
+    # Somebody whom nobody knows: what is left is the item and the moment.
+    moments = pd.DataFrame({"position": [1, 3]})
+    blank = model.predict("zoe", [101, 101], unknown="fallback", context=moments)
+    assert blank[0] > blank[1] + 0.02
 
 
 @WINGS
