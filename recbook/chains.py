@@ -69,10 +69,14 @@ class MarkovChain(NextItemModel):
         scores[has_history] = np.log(self._chances(coded.items[lists.rows[lists.starts[some + 1] - 1]]))
         return scores
 
+    def _lifts(self, items: np.ndarray) -> np.ndarray:
+        """log P(j | i) - log p_j of each given item i as rows of length 1, (len(items), n_items)."""
+        lift = np.log(self._chances(items)) - np.log(self._share)
+        return lift / np.maximum(np.sqrt(np.square(lift).sum(1, keepdims=True)), 1e-12)
+
     def _similar_items(self, items) -> np.ndarray:
-        lift = np.log(self._chances(np.arange(len(self._share)))) - np.log(self._share)
-        length = np.sqrt(np.square(lift).sum(1))
-        return lift[items] @ lift.T / np.maximum(length[items, None] * length, 1e-12)
+        mine, everything = self._lifts(items), np.arange(len(self._share))
+        return np.concatenate([mine @ self._lifts(block).T for block in self._blocks(everything)], axis=1)
 
     def _parameter_shapes(self, n_users: int, n_items: int) -> dict[str, tuple[int, ...]]:
         return {"share": (n_items,)}

@@ -42,9 +42,10 @@ TOPICS = {
     "embeddings": (ALL, ()),
     "ncf": (ALL, ()),
     "autoencoders": (ALL, ()),
+    "sequences": (ALL, ()),
 }
 # Files that lie in the rooms and belong to no topic.
-SHARED = {"__init__", "base", "backend", "training"}
+SHARED = {"__init__", "base", "backend", "training", "next_items"}
 
 
 def there(root: Path, topic: str, room: str) -> bool:

@@ -556,7 +556,7 @@ def test_patience_watches_the_next_item(plain):
     train, validation = splits.leave_last_out(train)
     model = fitted(rt, "GRU4Rec", train, validation, **(PLAN | {"epochs": 40, "patience": 1}))
     errors = [record["validation_error"] for record in model.history_]
-    assert len(errors) < 40 and min(errors) < 0.2 < errors[0]
+    assert len(errors) < 40 and min(errors) < errors[0] - 0.02
     # What is measured is the list for the next item, nothing left out: people meet items again.
     guess = model.recommend(k=10, exclude_seen=False)
     last = validation.interactions

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from book.ext.recbook_sphinx import which_model as page
-from recbook import baselines, recommender, twins
+from recbook import baselines, chains, recommender, twins
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,8 +33,9 @@ def test_every_public_model_is_there_once(found):
     wanted = [pair.name for pair in twins.pairs()]
     wanted += [
         name
-        for name, cls in vars(baselines).items()
-        if inspect.isclass(cls) and cls.__module__ == "recbook.baselines"
+        for module in (baselines, chains)
+        for name, cls in vars(module).items()
+        if inspect.isclass(cls) and cls.__module__ == module.__name__
     ]
     assert sorted(model.name for model in found) == sorted(wanted)
     rows = table(page.by_task(found))
@@ -47,7 +48,7 @@ def test_words_exist_for_every_task_and_capability():
 
 
 def test_tables_say_what_the_classes_say(found):
-    classes = {pair.name: pair.torch for pair in twins.pairs()} | vars(baselines)
+    classes = {pair.name: pair.torch for pair in twins.pairs()} | vars(baselines) | vars(chains)
     rows = [line for line in page.by_capability(found).splitlines() if line.startswith("| ")][1:]
     for capability, row in zip(recommender.CAPABILITIES, rows, strict=True):
         assert f"(`{capability}`)" in row
@@ -68,6 +69,7 @@ def test_needs_are_in_words():
     model = page.Model("X", "x", "ranking", frozenset(), {"items": ["genres", "year"], "users": ["age"]})
     assert page.needs(model) == "who met what; genres, year of items; age of users"
     assert page.needs(replace(model, task="rating", needs={})) == "ratings"
+    assert page.needs(replace(model, task="next_item", needs={})) == "who met what, in order of time"
 
 
 def test_figures_are_those_of_the_scoreboard(found):

@@ -17,6 +17,7 @@ RESULTS = ROOT / "results" / "scoreboard.json"
 BASELINES_LABEL = (
     "ev-yardsticks"  # the section that teaches them; a model of a wing is taught by the chapter of its name
 )
+CHAINS_LABEL = "seq-chain"
 TASKS = {
     "rating": "Predicts ratings",
     "ranking": "Ranks items",
@@ -47,13 +48,14 @@ class Model:
 
 def models() -> list[Model]:
     """Every public model of the package, yardsticks first."""
-    from recbook import baselines, twins  # here: only a build that shows them needs the frameworks
+    from recbook import baselines, chains, twins  # here: only a build that shows them needs the frameworks
     from recbook.recommender import Recommender
 
     found = [
-        (cls, BASELINES_LABEL)
-        for cls in vars(baselines).values()
-        if inspect.isclass(cls) and issubclass(cls, Recommender) and cls.__module__ == baselines.__name__
+        (cls, label)
+        for module, label in ((baselines, BASELINES_LABEL), (chains, CHAINS_LABEL))
+        for cls in vars(module).values()
+        if inspect.isclass(cls) and issubclass(cls, Recommender) and cls.__module__ == module.__name__
     ]
     for pair in twins.pairs():
         cls = pair.torch or pair.keras
@@ -79,7 +81,8 @@ def load() -> dict:
 
 def needs(model: Model) -> str:
     """The data without which `fit` stops, in words."""
-    parts = ["ratings"] if model.task == "rating" else ["who met what"]
+    first = {"rating": "ratings", "next_item": "who met what, in order of time"}
+    parts = [first.get(model.task, "who met what")]
     parts += [f"{', '.join(columns)} of {table}" for table, columns in model.needs.items()]
     return "; ".join(parts)
 
@@ -147,7 +150,13 @@ class WhichModelDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         package = ROOT / "recbook"
-        for path in (__file__, RESULTS, package / "baselines.py", *package.glob("torch/*.py")):
+        for path in (
+            __file__,
+            RESULTS,
+            package / "baselines.py",
+            package / "chains.py",
+            *package.glob("torch/*.py"),
+        ):
             self.env.note_dependency(str(path))  # the page is made anew where one of these has changed
         part = self.arguments[0]
         if part not in PARTS:
