@@ -43,6 +43,7 @@ TOPICS = {
     "ncf": (ALL, ()),
     "autoencoders": (ALL, ()),
     "sequences": (ALL, ()),
+    "transformers": (ALL, ()),
 }
 # Files that lie in the rooms and belong to no topic.
 SHARED = {"__init__", "base", "backend", "training", "next_items"}
