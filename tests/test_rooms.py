@@ -44,6 +44,7 @@ TOPICS = {
     "autoencoders": (ALL, ()),
     "ctr": (ALL, ()),
     "sequences": (ALL, ()),
+    "transformers": (ALL, ()),
 }
 # Files that lie in the rooms and belong to no topic.
 SHARED = {"__init__", "base", "backend", "training", "next_items"}
