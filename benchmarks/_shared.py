@@ -87,6 +87,38 @@ def seconds_an_epoch(fit: Callable[[int], object], few: int, many: int) -> dict[
     return {"seconds": seconds, "cpu_seconds": cpu}
 
 
+def measure_epochs(
+    contenders: Contenders, tasks: dict[str, object], rounds: int, titles: dict[str, str], peer: str
+) -> dict[str, dict]:
+    """Seconds of an epoch, by model and contender; "ratio" is how many times as quick as the peer.
+
+    tasks : what to ask, by model;  titles : what contenders are called in print;  peer : one of them
+    """
+    epochs = {}
+    for model, task in tasks.items():
+
+        def words(name: str, found: dict, model: str = model) -> str:
+            return f"{titles[name]:<18} {found['seconds']:8.3f} s an epoch of {model}"
+
+        epochs[model] = contenders.best(task, rounds, words)
+        if peer in epochs[model]:
+            for found in epochs[model].values():
+                found["ratio"] = epochs[model][peer]["seconds"] / found["seconds"]
+    return epochs
+
+
+def print_epochs(results: dict, titles: dict[str, str]) -> None:
+    """What `measure_epochs` found, as a table, and the circumstances."""
+    print(f"\n{'an epoch':<10} {'':<18} {'seconds':>8} {'CPU s':>8} {'ratio':>8}")
+    for model, by_name in results["epochs"].items():
+        for name, found in by_name.items():
+            ratio = f"{found['ratio']:6.1f} ×" if "ratio" in found else ""
+            print(
+                f"{model:<10} {titles[name]:<18} {found['seconds']:8.3f} {found['cpu_seconds']:8.3f} {ratio}"
+            )
+    print_circumstances(results)
+
+
 # ---------------------------------------------------------------- data and errors
 
 

@@ -95,26 +95,8 @@ def contend(name: str) -> None:
 
 def measure() -> dict[str, dict]:
     """Seconds of an epoch, by model and contender."""
-    epochs = {}
     with shared.Contenders(__file__, TITLES) as contenders:
-        for model in MANY:
-
-            def words(name: str, found: dict, model: str = model) -> str:
-                return f"{TITLES[name]:<18} {found['seconds']:8.3f} s an epoch of {model}"
-
-            epochs[model] = contenders.best(model, ROUNDS, words)
-            for found in epochs[model].values():
-                found["ratio"] = epochs[model]["cornac"]["seconds"] / found["seconds"]
-    return epochs
-
-
-def print_table(results: dict) -> None:
-    print(f"\n{'an epoch':<10} {'':<18} {'seconds':>8} {'CPU s':>8} {'ratio':>8}")
-    for model, by_name in results["epochs"].items():
-        for name, found in by_name.items():
-            figures = f"{found['seconds']:8.3f} {found['cpu_seconds']:8.3f} {found['ratio']:6.1f} ×"
-            print(f"{model:<10} {TITLES[name]:<18} {figures}")
-    shared.print_circumstances(results)
+        return shared.measure_epochs(contenders, {model: model for model in MANY}, ROUNDS, TITLES, "cornac")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -125,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
         contend(options.contend)
         return 0
     results = {"epochs": measure(), "circumstances": shared.circumstances("cornac")}
-    print_table(results)
+    shared.print_epochs(results, TITLES)
     return shared.end(results, options.json, behind=[])
 
 

@@ -91,33 +91,13 @@ def contend(wing: str) -> None:
 
 def measure(python: Path) -> dict[str, dict]:
     """Seconds of an epoch, by model and contender."""
-    x, epochs = datasets.fetch_movielens("100k").interactions, {}
+    x = datasets.fetch_movielens("100k").interactions
+    tasks = {model: {"model": model, "few": FEW, "many": MANY, **sizes} for model, sizes in MODELS.items()}
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events.npz"
         np.savez(events, users=x.user_codes, items=x.item_codes, times=x.timestamps)
         with Contenders(python, events) as contenders:
-            for model, sizes in MODELS.items():
-
-                def words(name: str, found: dict, model: str = model) -> str:
-                    return f"{TITLES[name]:<14} {found['seconds']:8.3f} s an epoch of {model}"
-
-                task = {"model": model, "few": FEW, "many": MANY, **sizes}
-                epochs[model] = contenders.best(task, ROUNDS, words)
-                for found in epochs[model].values():
-                    if "rectools" in epochs[model]:
-                        found["ratio"] = epochs[model]["rectools"]["seconds"] / found["seconds"]
-    return epochs
-
-
-def print_table(results: dict) -> None:
-    print(f"\n{'an epoch':<10} {'':<14} {'seconds':>8} {'CPU s':>8} {'ratio':>8}")
-    for model, by_name in results["epochs"].items():
-        for name, found in by_name.items():
-            ratio = f"{found['ratio']:6.1f} ×" if "ratio" in found else ""
-            print(
-                f"{model:<10} {TITLES[name]:<14} {found['seconds']:8.3f} {found['cpu_seconds']:8.3f} {ratio}"
-            )
-    shared.print_circumstances(results)
+            return shared.measure_epochs(contenders, tasks, ROUNDS, TITLES, "rectools")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -130,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     results = {"epochs": measure(rectools_python(options.rectools)), "circumstances": shared.circumstances()}
     results["circumstances"]["rectools"] = "0.19.0"
-    print_table(results)
+    shared.print_epochs(results, TITLES)
     return shared.end(results, options.json, behind=[])
 
 
