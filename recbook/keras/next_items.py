@@ -6,9 +6,26 @@ import keras
 import numpy as np
 from keras import ops
 
+from recbook.keras import backend
 from recbook.keras.training import KerasGradientModel
 from recbook.next_items import SequenceModel
 from recbook.training import Batch
+
+
+class Reader(keras.Model):
+    """Gives the states of a batch; a graph for each shape, made once, where a recurrence would make one each time."""
+
+    def __init__(self, network: keras.Model, hidden) -> None:
+        super().__init__()
+        self.network = network
+        self.hidden = hidden
+        self.compile(jit_compile=backend.compiles())
+
+    def build(self, shapes) -> None:
+        self.built = True  # the network came with its weights
+
+    def call(self, batch):
+        return self.hidden(self.network, batch)
 
 
 class KerasSequenceModel(KerasGradientModel, SequenceModel):
@@ -43,10 +60,13 @@ class KerasSequenceModel(KerasGradientModel, SequenceModel):
             return ops.mean(ops.softplus(negative - positive), axis=-1)
         return ops.softplus(-positive[..., 0]) + ops.sum(ops.softplus(negative), axis=-1)
 
+    def _build(self, n_users: int, n_items: int) -> None:
+        super()._build(n_users, n_items)
+        self._reader = Reader(self._network, self._hidden)
+
     def _states(self, steps: Batch) -> np.ndarray:
         with keras.device(self.device_):
-            batch = {name: ops.convert_to_tensor(values) for name, values in steps.items()}
-            states = self._to_numpy(self._hidden(self._network, batch))
+            states = self._reader.predict_on_batch(steps)
         return states[np.arange(len(states)), steps["length"] - 1]
 
 
