@@ -18,7 +18,6 @@ import numpy as np
 
 from recbook import results
 from recbook.baselines import BiasOnly, GlobalMean, Popularity, Random
-from recbook.chains import MarkovChain
 from recbook.comparison import compare
 from recbook.datasets import fetch_movielens
 from recbook.errors import DataError
@@ -34,8 +33,6 @@ from recbook.torch.factorization_machines import FactorizationMachine, LightFM
 from recbook.torch.implicit import BPR, EASE, ImplicitALS
 from recbook.torch.ncf import GMF, MLP, NeuMF
 from recbook.torch.neighbors import ItemKNN, SlopeOne, UserKNN
-from recbook.torch.sequences import GRU4Rec
-from recbook.torch.transformers import BERT4Rec, SASRec
 
 SCRIPT = Path(__file__).resolve()
 SEEDS = [0, 1, 2]
@@ -75,10 +72,6 @@ MODELS: dict[str, Recommender] = {
     "AutoRec": AutoRec(device="cpu"),
     "MultVAE": MultVAE(device="cpu"),
     "CFGAN": CFGAN(device="cpu"),
-    "MarkovChain": MarkovChain(),
-    "GRU4Rec": GRU4Rec(device="cpu"),
-    "SASRec": SASRec(device="cpu"),
-    "BERT4Rec": BERT4Rec(device="cpu"),
 }
 
 
