@@ -498,7 +498,7 @@ def test_a_batch_brings_the_items_that_it_needs_alone():
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     train, rng = model._train, np.random.default_rng(0)
     examples = model._examples(train, rng)
-    width = model._width(model._behaviours.starts)
+    width = model._length(model._behaviours)
     seen = []
     for batch in model._batches(train, dict(examples), rng):
         assert batch["met"].shape == (8 * (width + 1),) and len(batch["met"]) < 61
