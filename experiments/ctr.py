@@ -53,7 +53,8 @@ MODELS: dict[str, tuple[Recommender, dict[str, list]]] = {
 PAIRS = [
     ("FM", "LR"), ("plain network", "LR"), ("plain network", "FM"), ("DeepFM", "FM"), ("DeepFM", "LR"),
     ("DeepFM", "plain network"), ("Wide & Deep", "plain network"), ("DIN", "DeepFM"), ("DIN", "LR"),
-    ("DIN", "plain network"), ("DIN", "DIN, histories of train"), ("plain network", "plain network, no history"),
+    ("DIN", "plain network"), ("DIN", "DIN, histories of train"), ("DeepFM", "DeepFM, histories of train"),
+    ("DIN, histories of train", "DeepFM, histories of train"), ("plain network", "plain network, no history"),
     ("plain network, no history", "LR"),
 ]  # fmt: skip
 
@@ -65,8 +66,8 @@ PROTOCOL = {
     "fitted anew on all of train. PyTorch",
     "histories": "plain network, Wide & Deep, DeepFM (as one field) and DIN read for each pair of test (or of "
     "validation) the last 30 films that this person liked strictly earlier, in train or after it, without learning "
-    "from them; who is read so has no id. 'DIN, histories of train' reads those of train alone; LR, FM and 'plain "
-    "network, no history' read none",
+    "from them; who is read so has no id. '…, histories of train' is the same model with those of train alone; LR, FM "
+    "and 'plain network, no history' read none",
     "plain network": "WideAndDeep without crosses: hidden layers on the fields' vectors beside a linear part, no FM",
     "figures": f"all pairs of test; GAUC over people with both kinds of pairs, weighted by pairs; model seeds {SEEDS}",
     "better": f"a paired bootstrap over users, {RESAMPLES:,} resamples, for each seed: better where the 95 % interval "
@@ -159,7 +160,9 @@ def main() -> None:
         tuning[name] = {"chosen": setting, "trials": trials}
         for seed in SEEDS:
             model = MODELS[name][0].clone(**setting, seed=seed).fit(train, progress=False)
-            ways = {name: True} | ({"DIN, histories of train": False} if name == "DIN" else {})
+            ways = {name: True} | (
+                {f"{name}, histories of train": False} if name in ("DeepFM", "DIN") else {}
+            )
             for way, growing in ways.items():
                 p = chances(model, train, test, growing)
                 figures.setdefault(way, []).append(measured(y, users, p, once)[0])
