@@ -92,8 +92,9 @@ def trained(wing, make):
 
 @functools.cache
 def of_items(wing, make):
-    """A model without fields of users. For reading alone: it is shared."""
-    model = make(wing, fields=("item", "history"), init_scale=0.7, max_length=3)
+    """A model without fields of users, in crosses too. For reading alone: it is shared."""
+    more = {"crosses": ("item*items.genres",)} if make is wide else {}
+    model = make(wing, fields=("item", "history"), **more, init_scale=0.7, max_length=3)
     return model.fit(dataset(), progress=False)
 
 
