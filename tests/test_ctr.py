@@ -214,7 +214,7 @@ def test_scores_are_those_of_the_formula(name, make):
         model = trained(wing, make)
         learnt = model.get_parameters()
         users = np.repeat(model.user_ids_[:4], len(model.item_ids_))
-        items = np.tile(model.item_ids_, 9)
+        items = np.tile(model.item_ids_, 4)
         context = pd.DataFrame({"hour": np.resize(["morning", "night", "dawn"], len(users))})
         x = rows_read(model, *model._fields.rows(users, items, context), likes_in_train(model, users))
         expected = ls.sigmoid(np.array([logit_of(name, model, learnt, row) for row in x]))
