@@ -31,6 +31,7 @@ CONTEXT = ("gender", "age", "occupation", "hour", "weekday")
 FIELDS = ("user", "item", "items.genres", *CONTEXT)
 CROSSES = tuple(f"{name}*items.genres" for name in ("gender", "age", "occupation"))
 GIVEN = {"fields": FIELDS, "batch_size": 1024, "device": "cpu"}
+READING = GIVEN | {"fields": (*FIELDS, "history"), "max_length": 30}
 RATES = {"learning_rate": [0.002, 0.005, 0.01], "epochs": [2, 3, 5, 8]}
 DEEP = {
     "reg": [0.0003, 0.001, 0.003, 0.01],
@@ -43,18 +44,18 @@ MODELS: dict[str, tuple[Recommender, dict[str, list]]] = {
         FactorizationMachine(**GIVEN, loss="logistic", factors=16),
         {**RATES, "reg": DEEP["reg"], "init_scale": [0.01, 0.1]},
     ),
-    "plain network": (rt.WideAndDeep(**GIVEN), RATES | DEEP),
-    "Wide & Deep": (rt.WideAndDeep(**GIVEN, crosses=CROSSES), RATES | DEEP),
-    "DeepFM": (rt.DeepFM(**GIVEN), RATES | DEEP),
-    "DIN": (
-        rt.DIN(**GIVEN, max_length=30),
-        {**RATES, **DEEP, "reg": [0.01, 0.03, 0.1, 0.3]},
-    ),
+    "plain network, no history": (rt.WideAndDeep(**GIVEN), RATES | DEEP),
+    "plain network": (rt.WideAndDeep(**READING), RATES | DEEP),
+    "Wide & Deep": (rt.WideAndDeep(**READING, crosses=CROSSES), RATES | DEEP),
+    "DeepFM": (rt.DeepFM(**READING), RATES | DEEP),
+    "DIN": (rt.DIN(**READING), {**RATES, **DEEP, "reg": [0.01, 0.03, 0.1, 0.3]}),
 }
 PAIRS = [
     ("FM", "LR"), ("plain network", "LR"), ("plain network", "FM"), ("DeepFM", "FM"), ("DeepFM", "LR"),
     ("DeepFM", "plain network"), ("Wide & Deep", "plain network"), ("DIN", "DeepFM"), ("DIN", "LR"),
-    ("DIN, histories of train", "DeepFM"),
+    ("DIN", "plain network"), ("DIN", "DIN, histories of train"), ("DeepFM", "DeepFM, histories of train"),
+    ("DIN, histories of train", "DeepFM, histories of train"), ("plain network", "plain network, no history"),
+    ("plain network, no history", "LR"),
 ]  # fmt: skip
 
 PROTOCOL = {
@@ -63,8 +64,10 @@ PROTOCOL = {
     "split": "temporal_split(test_size=0.2); people of test who are not in train have all fields but their own id",
     "tuning": f"{TRIALS} settings of each model, drawn with seed 0, by log-loss on the last 20 % of train; the best is "
     "fitted anew on all of train. PyTorch",
-    "histories": "DIN reads for each pair of test (or of validation) the films that this person liked strictly "
-    "earlier, in train or after it, without learning from them; 'DIN, histories of train' reads those of train alone",
+    "histories": "plain network, Wide & Deep, DeepFM (as one field) and DIN read for each pair of test (or of "
+    "validation) the last 30 films that this person liked strictly earlier, in train or after it, without learning "
+    "from them; who is read so has no id. '…, histories of train' is the same model with those of train alone; LR, FM "
+    "and 'plain network, no history' read none",
     "plain network": "WideAndDeep without crosses: hidden layers on the fields' vectors beside a linear part, no FM",
     "figures": f"all pairs of test; GAUC over people with both kinds of pairs, weighted by pairs; model seeds {SEEDS}",
     "better": f"a paired bootstrap over users, {RESAMPLES:,} resamples, for each seed: better where the 95 % interval "
@@ -98,7 +101,7 @@ def histories_at(train: Interactions, test: Interactions, length: int) -> dict[i
 def chances(model: Recommender, train: Dataset, test: Dataset, growing: bool = True) -> np.ndarray:
     x = test.interactions
     context = pd.DataFrame({name: x.extra[name] for name in CONTEXT})
-    if isinstance(model, rt.DIN) and growing:
+    if "history" in model.fields and growing:
         past = histories_at(train.interactions, x, model.max_length)
         return model.predict(list(past), x.items, histories=past, context=context).astype(float)
     return model.predict(x.users, x.items, context=context, unknown="fallback").astype(float)
@@ -157,7 +160,9 @@ def main() -> None:
         tuning[name] = {"chosen": setting, "trials": trials}
         for seed in SEEDS:
             model = MODELS[name][0].clone(**setting, seed=seed).fit(train, progress=False)
-            ways = {name: True} | ({"DIN, histories of train": False} if name == "DIN" else {})
+            ways = {name: True} | (
+                {f"{name}, histories of train": False} if name in ("DeepFM", "DIN") else {}
+            )
             for way, growing in ways.items():
                 p = chances(model, train, test, growing)
                 figures.setdefault(way, []).append(measured(y, users, p, once)[0])

@@ -1,7 +1,8 @@
 """What WideAndDeep, DeepFM and DIN share in both wings: pooled fields, starts, examples, behaviours.
 
 Equations (ctr-…) are those of the chapter `ctr`. A model reads pairs as rows of features (`recbook.fields`); the
-vectors of the features of one field are summed up, and the fields' vectors, side by side, go into a network.
+vectors of the features of one field are summed up, and the fields' vectors, side by side, go into a network. What
+the person liked strictly earlier is one more field, "history".
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from recbook.errors import NotSupportedError
 from recbook.field_models import FieldModel
 from recbook.fields import Fields, parse_spec
 from recbook.interactions import Dataset, Interactions
@@ -21,6 +23,7 @@ from recbook.recommender import Coded, check_number
 from recbook.training import Batch, check_binary
 
 Shapes = dict[str, tuple[int, ...]]
+HISTORY = "history"  # the field of what the person liked strictly earlier
 DICE_EPSILON = 1e-5
 DICE_MOMENTUM = 0.9  # of the running statistics, which are divided by what their weights sum to
 CELLS_PER_BLOCK = 4_000_000  # numbers of the widest array that are held at once where many pairs are scored
@@ -40,151 +43,7 @@ def pooling(field_of: np.ndarray) -> np.ndarray:
     return (field_of == np.unique(field_of)[:, None]).astype(np.float32)
 
 
-class ClickModel(FieldModel):
-    """The chance of a click from rows of features: logistic loss on ratings of 0 and 1."""
-
-    task = "click"
-    supports = frozenset({"context", "warm_items"})
-
-    @property
-    def _spec(self) -> tuple[str, ...]:
-        """All the fields that are read; those that the hyper-parameters add to `fields` among them."""
-        return parse_spec(self.fields)
-
-    def _check_hyper_parameters(self) -> None:
-        super()._check_hyper_parameters()
-        parse_spec(self._spec)
-        check_number("factors", self.factors, 1, whole=True)
-        check_number("init_scale", self.init_scale, 0, above=True)
-        check_number("reg_layers", self.reg_layers, 0)
-        check_layers(self.layers)
-
-    def _check_data(self, data: Interactions | Dataset, train: Interactions) -> None:
-        super()._check_data(data, train)
-        check_binary(type(self).__name__, train, "or choose a model whose task is 'rating' or 'ranking'")
-
-    # ---------------------------------------------------------------- training
-
-    def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:
-        self._fields = Fields.fit(self._spec, self._dataset)
-        try:
-            super(FieldModel, self)._fit(train, validation, progress)
-        finally:
-            self.__dict__.pop("_same_every_epoch", None)
-
-    def _start(self, train: Coded, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        shapes = self._parameter_shapes(train.n_users, train.n_items)
-        start = {name: self._first_values(name, shape, rng) for name, shape in shapes.items()}
-        positive = (train.ratings.sum() + 1) / (len(train.ratings) + 2)
-        start["constant"] = np.asarray(np.log(positive / (1 - positive)))
-        return {name: np.asarray(values, np.float32) for name, values in start.items()}
-
-    def _first_values(self, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-        """Vectors small; kernels such that a layer keeps the size of what it is given (He et al. 2015)."""
-        if name == "factors":
-            return rng.normal(0.0, self.init_scale, shape)
-        if "kernel_" in name:
-            return rng.normal(0.0, math.sqrt(2 / shape[0]), shape)
-        return rng.normal(0.0, math.sqrt(1 / shape[0]), shape) if name.endswith("head") else np.zeros(shape)
-
-    def _examples(self, train: Coded, rng: np.random.Generator) -> Batch:
-        if "_same_every_epoch" not in self.__dict__:
-            self._same_every_epoch = {**self._rows(train), "target": train.ratings.astype(np.float32)}
-        return self._same_every_epoch
-
-    def _validate(self, validation: Coded) -> dict[str, float]:
-        if validation.ratings is None:
-            raise ValueError("`validation` has no column `rating`; it needs one of 0 and 1")
-        p = self._chances_of(validation).astype(np.float64).clip(1e-7, 1 - 1e-7)
-        loss = -np.where(validation.ratings == 1, np.log(p), np.log1p(-p))
-        return {"validation_loss": float(loss.mean())}
-
-    def _chances_of(self, x: Coded) -> np.ndarray:
-        return self._by_blocks(x.users, x.items, x.extra)
-
-    def _blocks(self, n: int) -> Iterator[slice]:
-        width = max(self._fields.width * self.factors, *self.layers, 1)
-        step = max(1, CELLS_PER_BLOCK // width)
-        return (slice(start, start + step) for start in range(0, n, step))
-
-    # ---------------------------------------------------------------- scores and files
-
-    def _predict(self, users, items, histories, context) -> np.ndarray:
-        self._fields.check_context(context, len(users))
-        return self._by_blocks(users, items, context)
-
-    def _prior(self, users, items, histories) -> np.ndarray:
-        return self._by_blocks(users, items, None)
-
-    def _by_blocks(self, users, items, context) -> np.ndarray:
-        parts = [np.zeros(0, np.float32)]
-        for block in self._blocks(len(users)):
-            here = self._moment(context, block)
-            parts.append(self._scores(*self._fields.coded_rows(users[block], items[block], here)))
-        return np.concatenate(parts)
-
-    def _moment(self, context, block: slice) -> Batch | None:
-        """The columns of the context that the fields read, of a block of rows."""
-        if context is None:
-            return None
-        return {name: np.asarray(context[name])[block] for name in self._fields.context}
-
-    def _feature_names(self) -> set[str]:
-        return Fields.array_names(self._spec)
-
-    def _set_features(self, features: dict[str, np.ndarray]) -> None:
-        fields = Fields.from_arrays(self._spec, features)
-        for side, known in (("user", self.user_ids_), ("item", self.item_ids_)):
-            theirs = getattr(fields, f"{side}_ids")
-            if not np.array_equal(theirs[: len(known)], known):
-                raise ValueError(f"`features/{side}_ids` are not the {side}s of the model")
-        self._fields = fields
-
-
-# ---------------------------------------------------------------- DeepFM and Wide & Deep
-
-
-class DeepFMModel(ClickModel):
-    """A factorisation machine and a network on the same vectors, equation (ctr-deepfm)."""
-
-    def _pooling(self) -> np.ndarray:
-        return pooling(self._fields.column_fields)
-
-    def _parameter_shapes(self, n_users: int, n_items: int) -> Shapes:
-        n, fields = (self._fields.n_features, len(self._spec)) if hasattr(self, "_fields") else (0, 0)
-        shapes: Shapes = {"constant": (), "weights": (n,), "factors": (n, self.factors)}
-        return shapes | layer_shapes("", fields * self.factors, self.layers, "mlp_head")
-
-
-class WideAndDeepModel(ClickModel):
-    """A linear model on fields and crosses, and a network on the fields alone, equation (ctr-wide-deep)."""
-
-    @property
-    def _spec(self) -> tuple[str, ...]:
-        return (*parse_spec(self.fields), *self.crosses)
-
-    def _check_hyper_parameters(self) -> None:
-        if isinstance(self.crosses, str) or any("*" not in str(cross) for cross in self.crosses):
-            raise ValueError(
-                f"`crosses` is {self.crosses!r}; give products of two fields, such as ('users.gender*items.genres',)"
-            )
-        super()._check_hyper_parameters()
-
-    def _pooling(self) -> np.ndarray:
-        """Of the fields alone, whose columns and features stand before those of the crosses."""
-        field_of = self._fields.column_fields
-        return pooling(field_of[field_of < len(self.fields)])
-
-    def _n_deep(self) -> int:
-        return int(np.isin(self._fields.field_names, self.fields).sum())
-
-    def _parameter_shapes(self, n_users: int, n_items: int) -> Shapes:
-        n, deep = (self._fields.n_features, self._n_deep()) if hasattr(self, "_fields") else (0, 0)
-        shapes: Shapes = {"constant": (), "weights": (n,), "factors": (deep, self.factors)}
-        return shapes | layer_shapes("", len(self.fields) * self.factors, self.layers, "mlp_head")
-
-
-# ---------------------------------------------------------------- DIN
+# ---------------------------------------------------------------- what all share
 
 
 class Behaviours:
@@ -229,22 +88,277 @@ class Behaviours:
             return np.full(place.shape, empty, np.int32)
         return np.where(real, self.liked[np.where(real, place, 0)], empty).astype(np.int32)
 
+    def latest(self, users: np.ndarray, width: int, empty: int) -> np.ndarray:
+        """The last `width` items of each person, as `padded`; of nobody (code -1), nothing."""
+        # The list of nobody ends at 0, where nothing stands before.
+        return self.padded(users, self.starts[users + 1], width, empty)
+
+
+class ClickModel(FieldModel):
+    """The chance of a click from rows of features, and from what the person liked: logistic loss on ratings of 0 and 1.
+
+    A batch holds the rows of the fields without "history", and what `_with_past` makes of them and of the histories.
+    """
+
+    task = "click"
+    supports = frozenset({"context", "warm_items", "histories"})
+
+    @property
+    def _spec(self) -> tuple[str, ...]:
+        """All the fields that rows have; "history" is none, what the hyper-parameters add to `fields` is."""
+        return tuple(name for name in parse_spec(self.fields) if name != HISTORY)
+
+    @property
+    def _reads_histories(self) -> bool:
+        return HISTORY in self.fields
+
+    @property
+    def _keeps_ratings(self) -> bool:
+        """What a person liked is what the model reads."""
+        return self._reads_histories
+
+    def _check_hyper_parameters(self) -> None:
+        super()._check_hyper_parameters()
+        if not self._spec:
+            raise ValueError("`fields` is 'history' alone; name one more at least, such as 'item'")
+        parse_spec(self._spec)
+        for name in self._spec:
+            if HISTORY in name.split("*"):
+                raise ValueError(f"{name!r} crosses 'history', which stands alone; leave the cross out")
+        check_number("factors", self.factors, 1, whole=True)
+        check_number("init_scale", self.init_scale, 0, above=True)
+        check_number("reg_layers", self.reg_layers, 0)
+        check_number("max_length", self.max_length, 1, whole=True)
+        check_layers(self.layers)
+
+    def _check_data(self, data: Interactions | Dataset, train: Interactions) -> None:
+        super()._check_data(data, train)
+        check_binary(type(self).__name__, train, "or choose a model whose task is 'rating' or 'ranking'")
+
+    # ---------------------------------------------------------------- hooks: what a kind of model writes
+
+    def _with_past(self, rows: Batch, items: np.ndarray, past: np.ndarray, most: int) -> Batch:
+        """What the network reads of rows and histories.
+
+        items : (n,) codes;  past : (n, length) codes, that of nothing in front;  most : rows that a batch can have
+        """
+        raise NotImplementedError
+
+    def _chances(self, batch: Batch) -> np.ndarray:
+        """Of n pairs, (n,)."""
+        return self._scores(batch["index"], batch["value"])
+
+    def _length(self, behaviours: Behaviours) -> int:
+        """How many places a history has in a batch."""
+        return self.max_length
+
+    def _cells(self, length: int) -> int:
+        """How many numbers the widest array has for one pair."""
+        width = self._fields.width + (length if self._reads_histories else 0)
+        return max(width * self.factors, *self.layers, 1)
+
+    # ---------------------------------------------------------------- training
+
+    def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:
+        self._fields = Fields.fit(self._spec, self._dataset)
+        self._behaviours = Behaviours(train) if self._reads_histories else None
+        try:
+            super(FieldModel, self)._fit(train, validation, progress)
+        finally:
+            self.__dict__.pop("_same_every_epoch", None)
+
+    def _start(self, train: Coded, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        shapes = self._parameter_shapes(train.n_users, train.n_items)
+        start = {name: self._first_values(name, shape, rng) for name, shape in shapes.items()}
+        positive = (train.ratings.sum() + 1) / (len(train.ratings) + 2)
+        start["constant"] = np.asarray(np.log(positive / (1 - positive)))
+        return {name: np.asarray(values, np.float32) for name, values in start.items()}
+
+    def _first_values(self, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        """Vectors small; kernels such that a layer keeps the size of what it is given (He et al. 2015)."""
+        if name == "factors":
+            return rng.normal(0.0, self.init_scale, shape)
+        if "kernel_" in name:
+            return rng.normal(0.0, math.sqrt(2 / shape[0]), shape)
+        return rng.normal(0.0, math.sqrt(1 / shape[0]), shape) if name.endswith("head") else np.zeros(shape)
+
+    def _examples(self, train: Coded, rng: np.random.Generator) -> Batch:
+        if "_same_every_epoch" not in self.__dict__:
+            rows = {**self._rows(train), "target": train.ratings.astype(np.float32)}
+            if self._reads_histories:
+                rows["row"] = np.arange(len(train.users))
+            self._same_every_epoch = rows
+        return self._same_every_epoch
+
+    def _batches(self, train: Coded, examples: Batch, rng: np.random.Generator) -> Iterator[Batch]:
+        """Histories are looked up batch by batch: all at once they would be n · max_length codes."""
+        if not self._reads_histories:
+            yield from super()._batches(train, examples, rng)
+            return
+        past, most = self._behaviours, self._size_of_batches(len(train.users))
+        length = self._length(past)
+        for batch in super()._batches(train, examples, rng):
+            rows = batch.pop("row")
+            codes = past.padded(train.users[rows], past.before[rows], length, train.n_items)
+            yield self._with_past(batch, train.items[rows], codes, most)
+
+    def _validate(self, validation: Coded) -> dict[str, float]:
+        if validation.ratings is None:
+            raise ValueError("`validation` has no column `rating`; it needs one of 0 and 1")
+        p = self._by_blocks(validation.users, validation.items, None, validation.extra)
+        p = p.astype(np.float64).clip(1e-7, 1 - 1e-7)
+        loss = -np.where(validation.ratings == 1, np.log(p), np.log1p(-p))
+        return {"validation_loss": float(loss.mean())}
+
+    # ---------------------------------------------------------------- scores
+
+    def _code_histories(self, histories):
+        if not self._reads_histories:
+            raise NotSupportedError(
+                f"this {type(self).__name__} reads no histories: its `fields` are {tuple(self.fields)!r}; "
+                "add 'history' to them and fit again"
+            )
+        people, coded = super()._code_histories(histories)
+        if coded.ratings is not None and not np.isin(coded.ratings, (0.0, 1.0)).all():
+            wrong = coded.ratings[~np.isin(coded.ratings, (0.0, 1.0))][0]
+            raise ValueError(
+                f"`histories` has the rating {wrong:g}; {type(self).__name__} reads 1 as liked and 0 as not: make them "
+                "of ratings, such as df['rating'] >= 4, or give lists of what was liked"
+            )
+        return people, coded
+
+    def _predict(self, users, items, histories, context) -> np.ndarray:
+        self._fields.check_context(context, len(users))
+        return self._by_blocks(users, items, histories, context)
+
+    def _prior(self, users, items, histories) -> np.ndarray:
+        return self._by_blocks(users, items, histories, None)
+
+    def _by_blocks(self, users, items, histories: Coded | None, context) -> np.ndarray:
+        """Chances of pairs, each with all that the person liked; who is unknown (code -1) has liked nothing."""
+        past = self._behaviours if histories is None else Behaviours(histories)
+        length = self._length(past) if self._reads_histories else 0
+        step = max(1, CELLS_PER_BLOCK // self._cells(length))
+        parts = [np.zeros(0, np.float32)]
+        for start in range(0, len(users), step):
+            block = slice(start, start + step)
+            known = users[block] if histories is None else nobody(len(users[block]))
+            index, value = self._fields.coded_rows(known, items[block], self._moment(context, block))
+            batch = {"index": index, "value": value}
+            if self._reads_histories:
+                codes = past.latest(users[block], length, len(self._item_index))
+                batch = self._with_past(batch, items[block], codes, step)
+            parts.append(self._chances(batch))
+        return np.concatenate(parts)
+
+    def _moment(self, context, block: slice) -> Batch | None:
+        """The columns of the context that the fields read, of a block of rows."""
+        if context is None:
+            return None
+        return {name: np.asarray(context[name])[block] for name in self._fields.context}
+
+    # ---------------------------------------------------------------- files
+
+    def _feature_names(self) -> set[str]:
+        return Fields.array_names(self._spec) | ({"time_order"} if self._reads_histories else set())
+
+    def _get_features(self) -> dict[str, np.ndarray]:
+        order = {"time_order": self._behaviours.order} if self._reads_histories else {}
+        return super()._get_features() | order
+
+    def _set_features(self, features: dict[str, np.ndarray]) -> None:
+        order = features.pop("time_order", None)
+        fields = Fields.from_arrays(self._spec, features)
+        for side, known in (("user", self.user_ids_), ("item", self.item_ids_)):
+            theirs = getattr(fields, f"{side}_ids")
+            if not np.array_equal(theirs[: len(known)], known):
+                raise ValueError(f"`features/{side}_ids` are not the {side}s of the model")
+        self._fields, self._behaviours = fields, None
+        if not self._reads_histories:
+            return
+        users = self._train.users
+        right = order.dtype.kind == "i" and order.shape == users.shape
+        if not (
+            right
+            and np.array_equal(np.sort(order), np.arange(len(users)))
+            and (np.diff(users[order]) >= 0).all()
+        ):
+            raise ValueError("`time_order` does not put the rows of the history in order")
+        self._behaviours = Behaviours(self._train, order)
+
+
+# ---------------------------------------------------------------- DeepFM and Wide & Deep
+
+
+class HistoryFieldModel(ClickModel):
+    """A history is a field like another, equation (ctr-history): its features are the items, apart from "item"'s.
+
+    Its columns, as its features, stand before all others: `max_length` and n_items of them.
+    """
+
+    def _with_past(self, rows: Batch, items: np.ndarray, past: np.ndarray, most: int) -> Batch:
+        n_items = len(self._item_index)
+        real = past < n_items
+        share = 1 / np.sqrt(np.maximum(real.sum(1, keepdims=True), 1))
+        index, value = np.where(real, past, 0), np.where(real, share, 0)
+        return rows | {
+            "index": np.hstack([index, rows["index"] + n_items]).astype(np.int32),
+            "value": np.hstack([value, rows["value"]]).astype(np.float32),
+        }
+
+    def _pooling(self) -> np.ndarray:
+        """Of the fields alone, whose columns and features stand before those of crosses in the wide part."""
+        field_of = self._fields.column_fields
+        if self._reads_histories:
+            field_of = np.concatenate([np.zeros(self.max_length, int), field_of + 1])
+        return pooling(field_of[field_of < len(self.fields)])
+
+    def _parameter_shapes(self, n_users: int, n_items: int) -> Shapes:
+        n, deep = 0, 0
+        if hasattr(self, "_fields"):
+            own = n_items if self._reads_histories else 0
+            n = own + self._fields.n_features
+            deep = own + int(np.isin(self._fields.field_names, self.fields).sum())
+        shapes: Shapes = {"constant": (), "weights": (n,), "factors": (deep, self.factors)}
+        return shapes | layer_shapes("", len(self.fields) * self.factors, self.layers, "mlp_head")
+
+
+class DeepFMModel(HistoryFieldModel):
+    """A factorisation machine and a network on the same vectors, equation (ctr-deepfm)."""
+
+
+class WideAndDeepModel(HistoryFieldModel):
+    """A linear model on fields and crosses, and a network on the fields alone, equation (ctr-wide-deep)."""
+
+    @property
+    def _spec(self) -> tuple[str, ...]:
+        return (*super()._spec, *self.crosses)
+
+    def _check_hyper_parameters(self) -> None:
+        if isinstance(self.crosses, str) or any("*" not in str(cross) for cross in self.crosses):
+            raise ValueError(
+                f"`crosses` is {self.crosses!r}; give products of two fields, such as ('users.gender*items.genres',)"
+            )
+        super()._check_hyper_parameters()
+
+
+# ---------------------------------------------------------------- DIN
+
 
 class DINModel(ClickModel):
     """A history weighed by what each of its items has to do with the target, equation (ctr-interest).
 
-    A wing adds `_interest_scores` and `_attention`. An item is the vectors of its own fields side by side, those on
+    A wing adds `_chances` and `_attention`. An item is the vectors of its own fields side by side, those on
     the right; the fields of users, of the moment, and crosses stand beside. A batch holds, besides index and value of
     the latter, the codes `met` of the items in it, and as places in these the target `item` and the `behaviours`
     (n, length): a catalogue may be large, and a batch needs few vectors of it. The code n_items is nothing.
     """
 
-    supports = frozenset({"context", "warm_items", "histories"})
-    _keeps_ratings = True  # what a person liked is what the model reads
+    _reads_histories = True  # whether `fields` names "history" or not
 
     @property
     def _spec(self) -> tuple[str, ...]:
-        spec = parse_spec(self.fields)
+        spec = super()._spec
         return spec if any(side_of(name) == "right" and "*" not in name for name in spec) else (*spec, "item")
 
     def _check_hyper_parameters(self) -> None:
@@ -255,12 +369,10 @@ class DINModel(ClickModel):
             )
         for width in self.attention_layers:
             check_number("attention_layers", width, 1, whole=True)
-        check_number("max_length", self.max_length, 1, whole=True)
 
     # ---------------------------------------------------------------- hook: what a wing writes
 
-    def _interest_scores(self, batch: Batch) -> np.ndarray:
-        """Chances of n pairs, (n,)."""
+    def _chances(self, batch: Batch) -> np.ndarray:
         raise NotImplementedError
 
     def _attention(self, behaviours: np.ndarray, target: int) -> np.ndarray:
@@ -294,52 +406,37 @@ class DINModel(ClickModel):
         beside, items = (len(matrix) * self.factors for matrix in self._poolings())
         return beside, items
 
-    def _beside(self, users, items, context) -> Batch:
-        index, value = self._fields.coded_rows(users, items, context)
+    def _length(self, behaviours: Behaviours) -> int:
+        return int(max(1, min(self.max_length, np.diff(behaviours.starts).max(initial=0))))
+
+    def _cells(self, length: int) -> int:
+        return length * max(3 * self._widths()[1], *self.attention_layers, 1)
+
+    def _with_past(self, rows: Batch, items: np.ndarray, past: np.ndarray, most: int) -> Batch:
+        """`met`, padded with nothing to one length for all batches; `item` and `behaviours` as places in it."""
+        n_items = len(self._item_index)
+        items = np.where(items < 0, n_items, items)
+        here = np.zeros(n_items + 1, bool)
+        here[items] = here[past] = True
+        met = np.full(min(n_items + 1, most * (past.shape[1] + 1)), n_items, np.int32)
+        found = np.flatnonzero(here)
+        met[: len(found)] = found
+        place = (np.cumsum(here) - 1).astype(np.int32)
         beside = ~self._sides()[0]
-        return {"index": index[:, beside], "value": value[:, beside]}
+        rows = rows | {"index": rows["index"][:, beside], "value": rows["value"][:, beside]}
+        return rows | {"met": met, "item": place[items], "behaviours": place[past]}
 
     # ---------------------------------------------------------------- training
 
     def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:
-        self._behaviours = Behaviours(train)
         super()._fit(train, validation, progress)
         self.__dict__.pop("_counts", None)
 
     def _examples(self, train: Coded, rng: np.random.Generator) -> Batch:
-        if "_same_every_epoch" not in self.__dict__:
-            self._same_every_epoch = {
-                **self._beside(train.users, train.items, train.extra),
-                "target": train.ratings.astype(np.float32),
-                "item": train.items.astype(np.int32),
-                "row": np.arange(len(train.users)),
-            }
+        examples = super()._examples(train, rng)
+        if "_counts" not in self.__dict__:
             self._counts = self._feature_counts(train)
-        return self._same_every_epoch
-
-    def _batches(self, train: Coded, examples: Batch, rng: np.random.Generator) -> Iterator[Batch]:
-        """Histories are looked up batch by batch: all at once they would be n · max_length codes."""
-        width = self._width(self._behaviours.starts)
-        for batch in super()._batches(train, examples, rng):
-            rows = batch.pop("row")
-            ends = self._behaviours.before[rows]
-            codes = self._behaviours.padded(train.users[rows], ends, width, train.n_items)
-            room = self._size_of_batches(len(train.users)) * (width + 1)
-            yield batch | self._renumbered(batch["item"], codes, room)
-
-    def _renumbered(self, items: np.ndarray, behaviours: np.ndarray, room: int) -> Batch:
-        """`met`, padded with nothing to one length for all batches; `item` and `behaviours` as places in it."""
-        n_items = len(self._item_index)
-        here = np.zeros(n_items + 1, bool)
-        here[items] = here[behaviours] = True
-        met = np.full(min(n_items + 1, room), n_items, np.int32)
-        found = np.flatnonzero(here)
-        met[: len(found)] = found
-        place = (np.cumsum(here) - 1).astype(np.int32)
-        return {"met": met, "item": place[items], "behaviours": place[behaviours]}
-
-    def _width(self, starts: np.ndarray) -> int:
-        return int(max(1, min(self.max_length, np.diff(starts).max(initial=0))))
+        return examples
 
     def _feature_counts(self, train: Coded) -> np.ndarray:
         """(n_features,) float32: how often each feature occurs in all examples, rows and histories; at least 1."""
@@ -349,7 +446,7 @@ class DINModel(ClickModel):
         of_items = np.zeros(n_items)
         # A column at a time: all histories at once would not fit.
         ends, starts = self._behaviours.before, self._behaviours.starts[train.users]
-        for back in range(1, self._width(self._behaviours.starts) + 1):
+        for back in range(1, self._length(self._behaviours) + 1):
             place = ends - back
             of_items += np.bincount(self._behaviours.liked[place[place >= starts]], minlength=n_items)
         item_index, item_value = (rows[:-1] for rows in self._item_rows())
@@ -358,45 +455,6 @@ class DINModel(ClickModel):
         return np.maximum(counts, 1).astype(np.float32)
 
     # ---------------------------------------------------------------- scores
-
-    def _code_histories(self, histories):
-        people, coded = super()._code_histories(histories)
-        if coded.ratings is not None and not np.isin(coded.ratings, (0.0, 1.0)).all():
-            wrong = coded.ratings[~np.isin(coded.ratings, (0.0, 1.0))][0]
-            raise ValueError(
-                f"`histories` has the rating {wrong:g}; {type(self).__name__} reads 1 as liked and 0 as not: make them "
-                "of ratings, such as df['rating'] >= 4, or give lists of what was liked"
-            )
-        return people, coded
-
-    def _predict(self, users, items, histories, context) -> np.ndarray:
-        self._fields.check_context(context, len(users))
-        return self._with_histories(users, items, histories, context)
-
-    def _chances_of(self, x: Coded) -> np.ndarray:
-        return self._with_histories(x.users, x.items, None, x.extra)
-
-    def _prior(self, users, items, histories) -> np.ndarray:
-        return self._with_histories(users, items, histories, None)
-
-    def _with_histories(self, users, items, histories: Coded | None, context) -> np.ndarray:
-        """Chances of pairs, each with all that the person liked; who is unknown (code -1) has liked nothing."""
-        behaviours = self._behaviours if histories is None else Behaviours(histories)
-        width, nothing = self._width(behaviours.starts), len(self._item_index)
-        # Person -1 has a history that ends where it starts.
-        starts = np.append(behaviours.starts, behaviours.starts[-1])
-        step = max(1, CELLS_PER_BLOCK // (width * max(3 * self._widths()[1], *self.attention_layers, 1)))
-        parts = [np.zeros(0, np.float32)]
-        for start in range(0, len(users), step):
-            block = slice(start, start + step)
-            known = users[block] if histories is None else nobody(len(users[block]))
-            ends = starts[np.where(users[block] < 0, len(starts) - 2, users[block] + 1)]
-            codes = behaviours.padded(users[block], ends, width, nothing)
-            codes = np.where(users[block][:, None] < 0, nothing, codes).astype(np.int32)
-            targets = np.where(items[block] < 0, nothing, items[block]).astype(np.int32)
-            batch = self._beside(known, items[block], self._moment(context, block))
-            parts.append(self._interest_scores(batch | self._renumbered(targets, codes, step * (width + 1))))
-        return np.concatenate(parts)
 
     def attention(self, history, target) -> pd.DataFrame:
         """The weight a(e_j, v) that each item of a history has for the target: a table item, weight, in order.
@@ -422,22 +480,3 @@ class DINModel(ClickModel):
         for layer, size in enumerate(self.layers, start=1):
             shapes |= {f"dice_{name}_{layer}": (size,) for name in ("alpha", "mean", "variance")}
         return shapes | {"dice_weight": ()}
-
-    def _feature_names(self) -> set[str]:
-        return super()._feature_names() | {"time_order"}
-
-    def _get_features(self) -> dict[str, np.ndarray]:
-        return super()._get_features() | {"time_order": self._behaviours.order}
-
-    def _set_features(self, features: dict[str, np.ndarray]) -> None:
-        order = features.pop("time_order")
-        super()._set_features(features)
-        users = self._train.users
-        right = order.dtype.kind == "i" and order.shape == users.shape
-        if not (
-            right
-            and np.array_equal(np.sort(order), np.arange(len(users)))
-            and (np.diff(users[order]) >= 0).all()
-        ):
-            raise ValueError("`time_order` does not put the rows of the history in order")
-        self._behaviours = Behaviours(self._train, order)

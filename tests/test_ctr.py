@@ -21,7 +21,7 @@ import recbook.torch as rt
 from recbook import datasets
 from recbook.checks import ctr as checks
 from recbook.clicks import DICE_EPSILON, DICE_MOMENTUM, Behaviours
-from recbook.errors import FileFormatError, UnknownIdError
+from recbook.errors import FileFormatError, NotSupportedError, UnknownIdError
 from recbook.formulas import ctr
 from recbook.formulas import factorization_machines as fm
 from recbook.formulas import losses as ls
@@ -32,6 +32,7 @@ from tests.known_mistakes import each_gives_its_own_hint
 
 WINGS = pytest.mark.parametrize("wing", [rt, rk], ids=["torch", "keras"])
 FIELDS = ("user", "users.town", "item", "items.genres", "hour", "users.age")
+READ = (*FIELDS, "history")
 CROSS = "users.town*items.genres"
 
 
@@ -68,11 +69,11 @@ SMALL = {
 
 
 def deep_fm(wing, **changes):
-    return wing.DeepFM(**{"fields": FIELDS, **SMALL, **changes})
+    return wing.DeepFM(**{"fields": READ, **SMALL, "max_length": 4, **changes})
 
 
 def wide(wing, **changes):
-    return wing.WideAndDeep(**{"fields": FIELDS, "crosses": (CROSS,), **SMALL, **changes})
+    return wing.WideAndDeep(**{"fields": READ, "crosses": (CROSS,), **SMALL, "max_length": 4, **changes})
 
 
 def din(wing, **changes):
@@ -90,9 +91,15 @@ def trained(wing, make):
 
 
 @functools.cache
+def of_items(wing, make):
+    """A model without fields of users, in crosses too. For reading alone: it is shared."""
+    more = {"crosses": ("item*items.genres",)} if make is wide else {}
+    model = make(wing, fields=("item", "history"), **more, init_scale=0.7, max_length=3)
+    return model.fit(dataset(), progress=False)
+
+
 def din_of_items(wing):
-    """DIN without fields of users. For reading alone: it is shared."""
-    return din(wing, fields=("item",), init_scale=0.7, max_length=3).fit(dataset(), progress=False)
+    return of_items(wing, din)
 
 
 def dense(index, value, n: int) -> np.ndarray:
@@ -103,8 +110,29 @@ def dense(index, value, n: int) -> np.ndarray:
 
 
 def field_numbers(model) -> np.ndarray:
+    """The field of each feature; a history, where it is a field, stands before all others."""
     names = model._fields.field_names.tolist()
-    return np.array([model._spec.index(name) for name in names])
+    found = np.array([model._spec.index(name) for name in names])
+    return (
+        found if "history" not in model.fields else np.append(np.zeros(len(model.item_ids_), int), found + 1)
+    )
+
+
+def likes_in_train(model, users) -> list[list[int]]:
+    """For each of `users`, the codes of all that they liked in train, in order of time."""
+    frame = model._dataset.interactions.to_frame()
+    codes = {item: code for code, item in enumerate(model.item_ids_.tolist())}
+    found = []
+    for user in users:
+        mine = frame[(frame.user == user) & (frame.rating == 1)].sort_values("timestamp", kind="stable")
+        found.append([codes[item] for item in mine.item.tolist()])
+    return found
+
+
+def rows_read(model, index, value, pasts) -> np.ndarray:
+    """What the formulas read: the history field, by its formula, and the sparse rows of the other fields."""
+    beside = [ctr.history(past[-model.max_length :], len(model.item_ids_)) for past in pasts]
+    return np.hstack([beside, dense(index, value, model._fields.n_features)])
 
 
 def layers_of(learnt, prefix="") -> tuple[list, list]:
@@ -185,10 +213,10 @@ def test_scores_are_those_of_the_formula(name, make):
     for wing in (rt, rk):
         model = trained(wing, make)
         learnt = model.get_parameters()
-        users = np.repeat(model.user_ids_[:9], len(model.item_ids_))
-        items = np.tile(model.item_ids_, 9)
+        users = np.repeat(model.user_ids_[:4], len(model.item_ids_))
+        items = np.tile(model.item_ids_, 4)
         context = pd.DataFrame({"hour": np.resize(["morning", "night", "dawn"], len(users))})
-        x = dense(*model._fields.rows(users, items, context), model._fields.n_features)
+        x = rows_read(model, *model._fields.rows(users, items, context), likes_in_train(model, users))
         expected = ls.sigmoid(np.array([logit_of(name, model, learnt, row) for row in x]))
         close(model.predict(users, items, context=context), expected)
 
@@ -196,7 +224,10 @@ def test_scores_are_those_of_the_formula(name, make):
 @pytest.mark.backends
 @pytest.mark.parametrize("name, make", [("deep_fm", deep_fm), ("wide", wide)], ids=["DeepFM", "WideAndDeep"])
 def test_the_objective_is_the_formula_and_a_step_follows_its_gradient(name, make):
-    """One batch, one step of plain gradient descent with rate 1, against central differences of the formula."""
+    """One batch, one step of plain gradient descent with rate 1, against central differences of the formula.
+
+    Its histories are those of a loop over what each person liked strictly earlier.
+    """
     data = dataset(n_users=6, n_items=5)
     for wing in (rt, rk):
         model = make(
@@ -206,7 +237,7 @@ def test_the_objective_is_the_formula_and_a_step_follows_its_gradient(name, make
         rng = np.random.default_rng(model.seed)
         start = {n: v.astype(float) for n, v in model._start(model._train, rng).items()}
         batch = model._rows(model._train)
-        x = dense(batch["index"], batch["value"], model._fields.n_features)
+        x = rows_read(model, batch["index"], batch["value"], slow_before(model._train, 4))
         y = model._train.ratings
 
         def objective(parameters):
@@ -234,7 +265,7 @@ def test_the_objective_is_the_formula_and_a_step_follows_its_gradient(name, make
 def test_deep_fm_shares_its_vectors_and_contains_a_machine():
     """With its head at 0 it scores as a factorisation machine of the same parameters, to the last digit or so."""
     data = dataset()
-    model = deep_fm(rt).fit(data, progress=False)
+    model = deep_fm(rt, fields=FIELDS).fit(data, progress=False)
     learnt = model.get_parameters()
     model.set_parameters(learnt | {"mlp_head": np.zeros_like(learnt["mlp_head"])})
     machine = rt.FactorizationMachine(fields=FIELDS, loss="logistic", factors=3, epochs=1, device="cpu")
@@ -263,12 +294,10 @@ def test_din_scores_as_the_formula_in_training_and_after():
         E = np.array([ctr.pooled(row[right], found["factors"][right], ranks).ravel() for row in table])
         other = np.unique(field_numbers(model)[~right], return_inverse=True)[1]
         unit = found["attention_kernel_1"], found["attention_bias_1"], found["attention_head"]
-        codes = {item: code for code, item in enumerate(model.item_ids_.tolist())}
         expected = []
-        for user, item, row in zip(users, items, x, strict=True):
-            mine = frame[(frame.user == user) & (frame.rating == 1)].sort_values("timestamp", kind="stable")
-            past = [codes[i] for i in mine.item.tolist()][-4:]
-            v = E[codes[item]]
+        targets, pasts = model._item_index.codes(items), likes_in_train(model, users)
+        for past, item, row in zip(pasts, targets, x, strict=True):
+            past, v = past[-4:], E[item]
             beside = ctr.pooled(row[~right], found["factors"][~right], other).ravel()
             z = np.concatenate([beside, ctr.interest(E[past], v, *unit), v])
             for n in (1, 2):
@@ -437,11 +466,12 @@ def test_a_million_events_and_two_hundred_behaviours_are_looked_up_in_no_time():
     assert spent < 3, f"{spent:.1f} s"  # a loop over the rows takes minutes
 
 
-def test_people_never_seen_get_what_the_same_history_gives():
+@pytest.mark.parametrize("make", [deep_fm, wide, din], ids=["DeepFM", "WideAndDeep", "DIN"])
+def test_people_never_seen_get_what_the_same_history_gives(make):
     """No field of users: a new person with a known one's likes has the same scores, empty histories are allowed."""
     likes = dataset().interactions.to_frame().query("rating == 1").sort_values("timestamp", kind="stable")
-    for wing in (rt, rk):
-        model = din_of_items(wing)
+    for wing in (rt, rk) if make is din else (rt,):
+        model = of_items(wing, make)
         some = model.user_ids_[[3, 0, 7, 1]].tolist()
         lists = {f"new {u}": likes[likes.user == u].item.tolist() for u in some[:3]} | {"nobody": []}
         found = model.score_matrix(histories=lists)
@@ -474,16 +504,13 @@ def test_the_moment_is_read_where_a_person_is_unknown(make):
     assert (
         rows[1][:, model._fields.column_fields == model._spec.index("hour")].ravel() == [1, 1, 0, 1]
     ).all()
-    if make is not din:
-        close(found, model._scores(*rows), 1e-6)
-    else:
-        close(found, model.predict("new", items, histories={"new": []}, context=hours), 1e-6)
-        past = {"new": model.item_ids_[:3].tolist()}
-        by_history = model.predict("new", items[:2], histories=past, context=night)
-        assert np.abs(by_history - found[:2]).min() > 1e-4 and abs(by_history[0] - by_history[1]) > 1e-4
-        # An item nobody knows: the history and the moment are read all the same.
-        strange = model.predict("new", [-5, -5], histories=past, context=night, unknown="fallback")
-        assert abs(strange[0] - strange[1]) > 1e-4
+    close(found, model.predict("new", items, histories={"new": []}, context=hours), 1e-6)
+    past = {"new": model.item_ids_[:3].tolist()}
+    by_history = model.predict("new", items[:2], histories=past, context=night)
+    assert np.abs(by_history - found[:2]).min() > 1e-4 and abs(by_history[0] - by_history[1]) > 1e-4
+    # An item nobody knows: the history and the moment are read all the same.
+    strange = model.predict("new", [-5, -5], histories=past, context=night, unknown="fallback")
+    assert abs(strange[0] - strange[1]) > 1e-4
     assert abs(found[0] - found[1]) > 1e-4
     close(model.predict("stranger", items[2:3], unknown="fallback"), found[2:3], 1e-6)
 
@@ -498,7 +525,7 @@ def test_a_batch_brings_the_items_that_it_needs_alone():
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     train, rng = model._train, np.random.default_rng(0)
     examples = model._examples(train, rng)
-    width = model._width(model._behaviours.starts)
+    width = model._length(model._behaviours)
     seen = []
     for batch in model._batches(train, dict(examples), rng):
         assert batch["met"].shape == (8 * (width + 1),) and len(batch["met"]) < 61
@@ -512,11 +539,12 @@ def test_a_batch_brings_the_items_that_it_needs_alone():
     np.testing.assert_array_equal(found[np.lexsort(found.T)], expected[np.lexsort(expected.T)])
 
 
-def test_histories_of_stars_are_refused_and_of_clicks_read():
+@pytest.mark.parametrize("make", [deep_fm, din], ids=["DeepFM", "DIN"])
+def test_histories_of_stars_are_refused_and_of_clicks_read(make):
     """Five stars are no click: read as "not 1" they would be an empty history."""
-    model = din_of_items(rt)
+    model = of_items(rt, make)
     frame = pd.DataFrame({"user": "Ada", "item": model.item_ids_[:4], "rating": [5.0, 1.0, 4.0, 1.0]})
-    with pytest.raises(ValueError, match="`histories` has the rating 5; DIN reads 1 as liked"):
+    with pytest.raises(ValueError, match="`histories` has the rating 5; .* reads 1 as liked"):
         model.recommend(histories=Interactions.from_frame(frame))
     clicks = Interactions.from_frame(frame.assign(rating=[0.0, 1.0, 0.0, 1.0]))
     plain = Interactions.from_frame(frame[["user", "item"]].iloc[[1, 3]])
@@ -559,17 +587,110 @@ def likes_what_came_before(n_users=300, seed=0) -> Dataset:
     return Dataset(Interactions.from_frame(df))
 
 
-def test_din_tells_from_the_history_alone_what_no_field_tells():
+@pytest.mark.parametrize("cls", [rt.DeepFM, rt.WideAndDeep, rt.DIN], ids=lambda cls: cls.__name__)
+def test_the_history_alone_tells_what_no_field_tells(cls):
     """People never seen, items' ids alone: nothing but the history says which half of the items is liked."""
-    model = rt.DIN(fields=("item",), epochs=8, learning_rate=0.01, batch_size=256, device="cpu")
+    settings = {"epochs": 8, "learning_rate": 0.01, "batch_size": 256, "device": "cpu"}
+    if cls is not rt.DIN:
+        settings |= {"epochs": 15, "reg": 1e-4}
+    model = cls(fields=("item", "history"), **settings)
     model.fit(likes_what_came_before(), progress=False)
-    even, odd = [0, 2, 4, 6], [1, 3, 5, 7]
-    scores = pd.DataFrame(
-        model.score_matrix(histories={"even": even, "odd": odd}), ["even", "odd"], model.item_ids_
-    )
+    pasts = {"even": [0, 2, 4, 6], "odd": [1, 3, 5, 7], "none": []}
+    scores = pd.DataFrame(model.score_matrix(histories=pasts), list(pasts), model.item_ids_)
     rest = np.arange(8, 40)
-    assert scores.loc["even", rest[rest % 2 == 0]].min() > scores.loc["even", rest[rest % 2 == 1]].max()
-    assert scores.loc["odd", rest[rest % 2 == 1]].min() > scores.loc["odd", rest[rest % 2 == 0]].max()
+    for name, own in (("even", rest % 2 == 0), ("odd", rest % 2 == 1)):
+        assert scores.loc[name, rest[own]].min() > scores.loc[name, rest[~own]].max()
+    # Without a history there is nothing to tell them by: half of the pairs stand right.
+    truth = np.array([rest % 2 == 0, rest % 2 == 1]) * 1.0
+    blind = np.tile(scores.loc["none", rest], (2, 1))
+    assert expected_auc(truth, blind) == pytest.approx(0.5)
+
+
+# ---------------------------------------------------------------- a history as a field
+
+
+def test_a_history_shares_a_length_of_one():
+    """Four items of ½; none is nothing, and twice the same item is twice its part."""
+    assert ctr.history([2, 0, 3, 5], 6).tolist() == [0.5, 0, 0.5, 0.5, 0, 0.5]
+    assert ctr.history([], 3).tolist() == [0, 0, 0]
+    close(ctr.history([1, 1], 2), [0, np.sqrt(2)], 1e-12)
+
+
+@pytest.mark.parametrize("make", [deep_fm, wide], ids=["DeepFM", "WideAndDeep"])
+def test_rows_of_training_hold_what_was_liked_strictly_earlier(make):
+    """Every row of an epoch, against a loop: shares of the last three likes, and the other fields untouched."""
+    model = make(rt, max_length=3, epochs=1, fields=("user", "history", "hour")).fit(
+        dataset(), progress=False
+    )
+    train, rng = model._train, np.random.default_rng(0)
+    batches = model._batches(train, model._examples(train, rng), rng)
+    n = len(model.item_ids_) + model._fields.n_features
+    found = np.vstack([dense(batch["index"], batch["value"], n) for batch in batches])
+    rows = model._rows(train)
+    expected = rows_read(model, rows["index"], rows["value"], slow_before(train, 3))
+    assert (expected[:, : len(model.item_ids_)] > 0).sum(1).max() == 3
+    close(found[np.lexsort(found.T)], expected[np.lexsort(expected.T)], 1e-6)
+
+
+@pytest.mark.parametrize("make", [deep_fm, wide], ids=["DeepFM", "WideAndDeep"])
+def test_what_happens_at_one_time_is_in_nobodys_history(make):
+    """Where all of a person's rows have one time, no history is ever read: its weights stay where they started."""
+    frame = dataset().interactions.to_frame()
+    n = frame.item.nunique()
+    for times, moved in ((frame.user, False), (frame.index, True)):
+        data = Interactions.from_frame(frame.assign(timestamp=times))
+        model = make(rt, fields=("user", "item", "history"), **({"crosses": ()} if make is wide else {}))
+        model.fit(data, progress=False)
+        start = model._start(model._train, np.random.default_rng(model.seed))
+        for name, values in model.get_parameters().items():
+            if name in ("weights", "factors"):
+                assert np.array_equal(values[:n], start[name][:n]) != moved
+
+
+def test_what_comes_later_changes_no_earlier_row():
+    """Other clicks at the end of the log, and all rows before them read as they did."""
+    frame = dataset().interactions.to_frame().sort_values("timestamp", kind="stable", ignore_index=True)
+    last = frame.timestamp == frame.timestamp.max()
+    found = []
+    for rating in (frame.rating, frame.rating.where(~last, 1 - frame.rating)):
+        data = Interactions.from_frame(frame.assign(rating=rating)[["user", "item", "rating", "timestamp"]])
+        model = deep_fm(rt, fields=("item", "history"), batch_size=None).fit(data, progress=False)
+        train, rng = model._train, np.random.default_rng(0)
+        found.append(next(model._batches(train, model._examples(train, rng), rng)))
+    assert (found[0]["target"] != found[1]["target"]).sum() == last.sum() > 5
+    np.testing.assert_array_equal(found[0]["index"], found[1]["index"])
+    np.testing.assert_array_equal(found[0]["value"], found[1]["value"])
+
+
+@pytest.mark.parametrize("make", [deep_fm, wide], ids=["DeepFM", "WideAndDeep"])
+def test_fields_without_history_read_none_and_say_so(make, tmp_path):
+    model = make(rt, fields=("item", "items.genres")).fit(dataset(), progress=False)
+    with pytest.raises(NotSupportedError, match=r"`fields` are \('item', 'items.genres'\); add 'history'"):
+        model.recommend(histories={"new": [70, 69]})
+    model.save(tmp_path / "model.npz", include_history=False)  # nothing of it is read
+    loaded = type(model).load(tmp_path / "model.npz", device="cpu")
+    np.testing.assert_array_equal(loaded.score_matrix(), model.score_matrix())
+    for fields, culprit in (
+        (("history",), "'history' alone"),
+        (("item", "item*history"), "crosses 'history'"),
+    ):
+        with pytest.raises(ValueError, match=culprit):
+            make(rt, fields=fields, **({"crosses": ()} if make is wide else {})).fit(
+                dataset(), progress=False
+            )
+
+
+@pytest.mark.parametrize("make", [deep_fm, wide], ids=["DeepFM", "WideAndDeep"])
+def test_a_file_keeps_the_history_field(make, tmp_path):
+    """What was liked in train, and how it is ordered, is part of the model; of items without clicks too."""
+    model = of_items(rt, make)
+    model.save(tmp_path / "model.npz")
+    loaded = type(model).load(tmp_path / "model.npz", device="cpu")
+    past = {"new": [7, 70], "other": []}
+    for asked in ({}, {"histories": past}):
+        np.testing.assert_array_equal(loaded.score_matrix(**asked), model.score_matrix(**asked))
+    with pytest.raises(NotSupportedError, match="include_history=False"):
+        model.save(tmp_path / "none.npz", include_history=False)
 
 
 # ---------------------------------------------------------------- Dice and the batch
@@ -601,6 +722,7 @@ def test_bad_hyper_parameters_are_refused():
             (wide, {"crosses": CROSS}, "`crosses`"),
             (wide, {"crosses": ("users.town*items.price",)}, "items.price"),
             (din, {"max_length": 0}, "`max_length`"),
+            (wide, {"max_length": 0}, "`max_length`"),
             (din, {"attention_layers": (0,)}, "`attention_layers`"),
         ):
             with pytest.raises(ValueError, match=re.escape(culprit)):

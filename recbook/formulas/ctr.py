@@ -18,6 +18,17 @@ def pooled(x: np.ndarray, factors: np.ndarray, field_of: np.ndarray) -> np.ndarr
     return found
 
 
+def history(past: list[int] | np.ndarray, n_items: int) -> np.ndarray:
+    """Equation (ctr-history): x_i = 1/√m for each of the m items of a history, as features of one field, (n_items,).
+
+    past : (m,) codes of items. Without any, all are 0.
+    """
+    x = np.zeros(n_items)
+    for item in past:
+        x[item] += 1 / np.sqrt(len(past))
+    return x
+
+
 def network(x: np.ndarray, kernels: list[np.ndarray], biases: list[np.ndarray], head: np.ndarray) -> float:
     """Equation (ctr-deep): wᵀx_L with x_l = relu(W_lᵀ x_(l-1) + b_l)."""
     for kernel, bias in zip(kernels, biases, strict=True):

@@ -103,9 +103,12 @@ class WideAndDeep(_Clicks, WideAndDeepModel):
     Both parts with one optimiser; the paper trains the wide one with FTRL. Without crosses it is a plain network
     with a linear part. `predict` gives probabilities.
 
-    fields : names of the features, as in `recbook.fields`
+    fields : names of the features, as in `recbook.fields`, and "history": the items that the person liked (rating 1)
+        strictly earlier, 1/√m each of m, equation (ctr-history). In `predict` they are all liked in train, or in
+        `histories`: then nobody needs to have been seen
     crosses : products of two fields, "a*b", that the linear part alone reads
     factors : length of v;  layers : widths of the hidden layers
+    max_length : the last so many of a history are read
     epochs, learning_rate, batch_size, optimizer : of the training
     reg : λ, of each feature that an example has;  reg_layers : λ of the layers' weights, once
     init_scale : standard deviation of the start of v
@@ -115,10 +118,11 @@ class WideAndDeep(_Clicks, WideAndDeepModel):
 
     def __init__(
         self,
-        fields: tuple[str, ...] = ("user", "item"),
+        fields: tuple[str, ...] = ("user", "item", "history"),
         crosses: tuple[str, ...] = (),
         factors: int = 16,
         layers: tuple[int, ...] = (64, 32),
+        max_length: int = 20,
         epochs: int = 5,
         learning_rate: float = 0.005,
         reg: float = 0.003,
@@ -134,6 +138,7 @@ class WideAndDeep(_Clicks, WideAndDeepModel):
         self.crosses = crosses
         self.factors = factors
         self.layers = layers
+        self.max_length = max_length
         self.epochs = epochs
         self.learning_rate = learning_rate
         self.reg = reg
@@ -157,8 +162,11 @@ class DeepFM(_Clicks, DeepFMModel):
     mean over rows of the logistic loss + reg Σ_{a: x_a ≠ 0} (w_a² + ‖v_a‖²), plus reg_layers times the squares of
     all kernels: equation (ctr-objective). `predict` gives probabilities.
 
-    fields : names of the features, as in `recbook.fields`
+    fields : names of the features, as in `recbook.fields`, and "history": the items that the person liked (rating 1)
+        strictly earlier, 1/√m each of m, equation (ctr-history). In `predict` they are all liked in train, or in
+        `histories`: then nobody needs to have been seen
     factors : length of v;  layers : widths of the hidden layers
+    max_length : the last so many of a history are read
     epochs, learning_rate, batch_size, optimizer : of the training
     reg : λ, of each feature that an example has;  reg_layers : λ of the layers' weights, once
     init_scale : standard deviation of the start of v
@@ -168,9 +176,10 @@ class DeepFM(_Clicks, DeepFMModel):
 
     def __init__(
         self,
-        fields: tuple[str, ...] = ("user", "item"),
+        fields: tuple[str, ...] = ("user", "item", "history"),
         factors: int = 16,
         layers: tuple[int, ...] = (64, 32),
+        max_length: int = 20,
         epochs: int = 5,
         learning_rate: float = 0.005,
         reg: float = 0.003,
@@ -185,6 +194,7 @@ class DeepFM(_Clicks, DeepFMModel):
         self.fields = fields
         self.factors = factors
         self.layers = layers
+        self.max_length = max_length
         self.epochs = epochs
         self.learning_rate = learning_rate
         self.reg = reg
@@ -286,7 +296,7 @@ class DIN(KerasGradientModel, DINModel):
     `predict` it is all that the person liked in train, or in `histories`: nobody needs to have been seen.
 
     fields : names of the features, as in `recbook.fields`. Fields of items ("item", "items.…") make the vector of
-        an item, as target and in a history; where none is named, "item" is added
+        an item, as target and in a history; where none is named, "item" is added. "history" is read, named or not
     factors : length of a feature's vector;  layers : widths of the hidden layers
     attention_layers : widths of the hidden layers of a, with ReLU
     max_length : the last so many of a history are read
@@ -342,7 +352,7 @@ class DIN(KerasGradientModel, DINModel):
         penalty = ops.sum(shares * ops.sum(ops.square(network.factors), axis=1))
         return loss + self.reg * penalty + self.reg_layers * kernels
 
-    def _interest_scores(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+    def _chances(self, batch: dict[str, np.ndarray]) -> np.ndarray:
         with keras.device(self.device_):
             tensors = {name: self._to_tensor(values) for name, values in batch.items()}
             return self._to_numpy(ops.sigmoid(self._network(tensors)))
