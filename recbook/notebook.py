@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import inspect
+import logging
 import os
 import random
 import tempfile
@@ -55,6 +56,8 @@ def setup(seed: int = 0) -> None:
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # A chapter trains many small models, each with graphs of its own; TensorFlow warns of the number of graphs.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     random.seed(seed)
     np.random.seed(seed)
     plt.rcParams.update(STYLE)

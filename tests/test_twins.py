@@ -53,7 +53,7 @@ def make_patient(cls):
         # Adam's steps do not shrink: in a small world they throw a hidden layer out of its optimum again and again.
         small |= {"optimizer": "adagrad", "learning_rate": 0.05}
     elif "blocks" in known:
-        small |= {"learning_rate": 0.002, "epochs": 80}  # attention bears no large steps: its own, and more of them
+        small |= {"learning_rate": 0.002, "epochs": 80}  # attention bears no large steps: more of its own
     return cls(**{n: v for n, v in small.items() if n in known})
 
 
