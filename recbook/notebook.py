@@ -56,8 +56,6 @@ def setup(seed: int = 0) -> None:
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # A chapter trains many small models, each with graphs of its own; TensorFlow warns of the number of graphs.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     random.seed(seed)
     np.random.seed(seed)
     plt.rcParams.update(STYLE)
@@ -68,6 +66,9 @@ def setup(seed: int = 0) -> None:
             from recbook.keras import backend
 
             backend.has_gpu()  # the first look at devices is what TensorFlow logs most about
+        # A chapter trains many small models, each with graphs of its own, and TensorFlow warns of their number. Under
+        # Jupyter it sets its logger's level when it is imported, so that this comes after.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
     shell = get_ipython()
     if shell is not None:
         absent = tuple(name for name, found in there.items() if not found)
