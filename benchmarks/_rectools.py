@@ -17,6 +17,8 @@ import warnings
 warnings.filterwarnings("ignore")
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
+del sys.path[0]  # this folder, in which implicit.py is a benchmark, and not the library that RecTools imports
+
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import torch  # noqa: E402
