@@ -436,7 +436,6 @@ def test_every_hyper_parameter_matters(name, parameter, short):
     assert np.abs(left - right).max() > 1e-4
 
 
-@pytest.mark.backends
 @NAMES
 def test_hyper_parameters_mean_the_same_in_both_wings(name, short):
     """All of them away from their defaults at once."""
