@@ -112,7 +112,7 @@ def gelu(x):
 class SASRec(KerasSequenceModel, SASRecModel):
     """SASRec: attention that only looks back says what comes next (Kang and McAuley 2018).
 
-        Each step of a history, of which the last max_length are read, becomes its item's vector and its place's; blocks
+    Each step of a history, of which the last max_length are read, becomes its item's vector and its place's; blocks
     of attention, equation (tr-heads), and two layers, (tr-feed), each with layer normalisation before and a sum
     after, (tr-pre), make a state of it, (tr-sasrec). A position sees what was before it and itself, (tr-causal).
     score_i = q_i · state, q_i being the same vector that is read. Made smaller, the mean over steps: the
@@ -185,7 +185,7 @@ class SASRec(KerasSequenceModel, SASRecModel):
 class BERT4Rec(KerasSequenceModel, BERT4RecModel):
     """BERT4Rec: attention both ways guesses items that were hidden (Sun et al. 2019).
 
-        A share of a history's items is hidden behind one vector, the mask's, and all positions see all, before and
+    A share of a history's items is hidden behind one vector, the mask's, and all positions see all, before and
     after, equation (tr-bert4rec); layer normalisation comes after each sum, (tr-post). Made smaller: the mean over
     hidden items of the cross-entropy over all items, (tr-cloze). To recommend, a mask is put after the newest item.
     An encoder that fills gaps: it makes no sequence. The paper's dropout hides shares of attention, too.
