@@ -502,6 +502,9 @@ def test_parameters_are_counted_in_models_and_networks_alike(both, short):
             sizes.count_parameters(bert) == expected - 8 + 4 + 8 + 20 + 9
         )  # mask, norm, head, biases of items
     assert sizes.count_parameters(Popularity().fit(short)) == 12
+    frozen = torch.nn.Linear(3, 2)
+    frozen.bias.requires_grad_(False)
+    assert sizes.count_parameters(frozen) == 6  # what is not learnt is not counted
     refuses(lambda: sizes.count_parameters(rt.SASRec()), NotFittedError, ("has learnt nothing",))
     refuses(lambda: sizes.count_parameters(7), TypeError, ("int has no parameters",))
 
