@@ -52,7 +52,7 @@ def setup(seed: int = 0) -> None:
     """Prepares a chapter: quiet logs, seeds, the figure style, and cells of absent frameworks passed over.
 
     Prints which of the two frameworks are there. A cell whose first line is `# torch` or `# keras` is
-    replaced by a note where that framework is not installed.
+    replaced by a note where that framework is not installed, and one that begins with `# both` where either is not.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -87,8 +87,9 @@ def setup(seed: int = 0) -> None:
 def _passing_over(absent: tuple[str, ...]):
     def _pass_over(lines: list[str]) -> list[str]:
         first = lines[0].strip().removeprefix("#").strip() if lines and lines[0].startswith("#") else ""
-        if first in absent:
-            return [f"print('{FRAMEWORKS[first][0]} is not installed: this cell is passed over.')\n"]
+        missing = absent if first == "both" else tuple(name for name in absent if name == first)
+        if missing:
+            return [f"print('{FRAMEWORKS[missing[0]][0]} is not installed: this cell is passed over.')\n"]
         return lines
 
     return _pass_over

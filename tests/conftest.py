@@ -55,8 +55,25 @@ def is_of_torch_alone(item: pytest.Item) -> bool:
     return False
 
 
+# Files whose tests are long and share nothing: each of these parameters' values is a worker's share.
+SHARED_OUT_BY = {"test_twins": ("pair", "cls"), "test_notebooks_alone": ("absent",)}
+
+
+def group_of(item: pytest.Item) -> str:
+    """What one worker runs: a file, because its fixtures train; of a few files less."""
+    given = item.callspec.params if hasattr(item, "callspec") else {}
+    for name in SHARED_OUT_BY.get(item.path.stem, ()):
+        if name in given:
+            value = given[name]
+            return f"{item.path.stem}:{getattr(value, 'name', getattr(value, '__name__', value))}"
+    return item.path.stem
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what another run has done; skip, with the reason and the remedy, what this machine cannot run."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
     if os.environ["KERAS_BACKEND"] != "tensorflow":  # PyTorch's wing is the same whatever Keras computes with
         config.hook.pytest_deselected(items=[item for item in items if is_of_torch_alone(item)])
         items[:] = [item for item in items if not is_of_torch_alone(item)]

@@ -134,20 +134,10 @@ def test_one_file_knows_keras_backends(name):
 
 # --- in a fresh interpreter -------------------------------------------------------------------------------------
 
-HIDE = """
-import sys
-class Hiding:
-    def __init__(self, finder): self.finder = finder
-    def __getattr__(self, name): return getattr(self.finder, name)
-    def find_spec(self, name, *rest):
-        return None if name.split(".")[0] in {absent} else self.finder.find_spec(name, *rest)
-sys.meta_path[:] = map(Hiding, sys.meta_path)
-"""
-
 
 def fresh(code: str, absent: set[str] = frozenset(), **environment: str) -> None:
     """Run code in an interpreter of its own, in which some packages are as if they were not installed."""
-    code = HIDE.format(absent=sorted(absent)) + code
+    code = f"import sys\nfrom tests.hidden import hide\nhide(*{sorted(absent)})\n{code}"
     env = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"} | environment
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, cwd=ROOT)
     assert run.returncode == 0, run.stderr
