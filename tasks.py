@@ -276,8 +276,11 @@ def format_code(arguments: argparse.Namespace) -> None:
     must(PYTHON, "-m", "ruff", "format", ".")
 
 
-def pytest(name: str, *arguments: object, env: dict[str, str] | None = None) -> None:
-    """One pytest run with two workers, a file never split between them; its results go to _build/test/NAME.xml."""
+def pytest(name: str, *arguments: object, dist: str = "loadgroup", env: dict[str, str] | None = None) -> None:
+    """One pytest run with two workers; its results go to _build/test/NAME.xml.
+
+    dist : how tests are shared out: "loadgroup", as tests/conftest.py says, or "loadfile", a file to one worker
+    """
     REPORTS.mkdir(parents=True, exist_ok=True)
     report = REPORTS / f"{name}.xml"
     report.unlink(missing_ok=True)
@@ -285,7 +288,7 @@ def pytest(name: str, *arguments: object, env: dict[str, str] | None = None) -> 
         "-n",
         "2",
         "--dist",
-        "loadfile",
+        dist,
         "-q",
         f"--junitxml={report}",
         "-o",
@@ -303,7 +306,7 @@ def pytest(name: str, *arguments: object, env: dict[str, str] | None = None) -> 
 def notebooks(*options: str) -> None:
     pytest(
         "notebooks", "chapters", "-p", "tests.nbval_tolerance", *options,
-        "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", "-W", "ignore",
+        "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", "-W", "ignore", dist="loadfile",
     )  # fmt: skip
 
 
@@ -487,7 +490,7 @@ def scripts(folder: str, names: list[str]) -> list[Path]:
 
 
 def bench(arguments: argparse.Namespace) -> None:
-    """time the models side by side with other libraries: tasks.py bench [neighbors …]"""
+    """measure models and other libraries side by side into results/benchmarks/: tasks.py bench [neighbors …]"""
     chosen = scripts("benchmarks", arguments.names)
     setup()
     data()
@@ -496,7 +499,7 @@ def bench(arguments: argparse.Namespace) -> None:
     must(PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "-r", peers, remedy=remedy)
     for script in chosen:
         heading(f"benchmarks/{script.name}")
-        must(PYTHON, script)
+        must(PYTHON, script, "--json", ROOT / "results" / "benchmarks" / f"{script.stem}.json")
 
 
 def experiments(arguments: argparse.Namespace) -> None:

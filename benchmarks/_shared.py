@@ -173,6 +173,12 @@ def peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, others KiB
 
 
+def resident_bytes() -> int:
+    """Resident memory of this process now; 0 where the system does not say."""
+    status = Path("/proc/self/status")
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status.read_text())[1]) * 1024 if status.exists() else 0
+
+
 def memory_in_own_process(script: str, wing: str) -> dict[str, float]:
     """What `SCRIPT --measure-memory WING` prints last."""
     command = [sys.executable, script, "--measure-memory", wing]
@@ -227,9 +233,34 @@ def parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
-def end(results: dict, path: Path | None, behind: list[str]) -> int:
-    """Write the figures, say which targets were missed, and give the exit status."""
+def beside(what: str, found: dict[str, dict], peer: str, title: str) -> dict[str, object]:
+    """A row of the page `benchmarks`: how many times the seconds of another library each wing takes.
+
+    found : by name, with "seconds" of the clock and perhaps "cpu_seconds" of the processor
+    peer : the library's name in `found`;  title : what the page calls it
+    """
+    row: dict[str, object] = {"what": what, "peer": title}
+    for wing in WINGS:
+        if found.get(wing) and found.get(peer):
+            names = [name for name in ("seconds", "cpu_seconds") if name in found[wing]]
+            row[wing] = {name: found[wing][name] / found[peer][name] for name in names}
+    return row
+
+
+def beside_epochs(results: dict, peer: str, title: str) -> list[dict]:
+    """`beside` for what `measure_epochs` found: a row a model that the other library has."""
+    rows = results["epochs"].items()
+    return [beside(f"{model}: an epoch", found, peer, title) for model, found in rows if peer in found]
+
+
+def end(results: dict, path: Path | None, behind: list[str], rows: Iterable[dict] = ()) -> int:
+    """Write the figures, say which targets were missed, and give the exit status.
+
+    rows : what `beside` made, for the page `benchmarks`
+    """
     if path:
+        results = results | {"beside": list(rows)}
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if behind:
         print(f"\nbehind its target: {'; '.join(behind)}")

@@ -137,7 +137,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     results = {"epochs": measure(), "circumstances": shared.circumstances("torch-rechub")}
     shared.print_epochs(results, TITLES)
-    return shared.end(results, options.json, behind=[])
+    return shared.end(
+        results, options.json, [], shared.beside_epochs(results, "rechub", "torch-rechub 0.9.0")
+    )
 
 
 if __name__ == "__main__":

@@ -200,7 +200,11 @@ def main(arguments: list[str] | None = None) -> int:
     circumstances = {**shared.circumstances("cmfrec"), "threads of cmfrec": threads()}
     results = {"sweep": sweep, "growth": growth, "memory": memory, "circumstances": circumstances}
     print_table(results)
-    return shared.end(results, options.json, missed(results))
+    rows = []
+    for title, found in results["sweep"].items():
+        quicker = min(PEERS, key=lambda name: found[name]["seconds"])
+        rows.append(shared.beside(f"ALS: a sweep, {title}", found, quicker, "cmfrec 3.5.1"))
+    return shared.end(results, options.json, missed(results), rows)
 
 
 if __name__ == "__main__":

@@ -297,6 +297,27 @@ def missed(results: dict) -> list[str]:
     return behind
 
 
+def beside(results: dict) -> list[dict]:
+    """Rows of the page `benchmarks`: those parts that were run."""
+    rows = []
+    for part, what in (
+        ("als", "ImplicitALS: to the same nDCG@10"),
+        ("bpr", "BPR: to implicit's best nDCG@10"),
+    ):
+        duels = results.get(part, {}).get("duels", {})
+        found = {name: duel["ours"] and {"seconds": duel["ratio"]} for name, duel in duels.items()}
+        if duels:
+            rows.append(
+                shared.beside(what, found | {"implicit": {"seconds": 1}}, "implicit", "implicit 0.7.3")
+            )
+    if "recommend" in results:
+        what = "ImplicitALS: ten items for everybody"
+        rows.append(shared.beside(what, results["recommend"], "implicit", "implicit 0.7.3"))
+    if "ease" in results:
+        rows.append(shared.beside("EASE: fit", results["ease"], "scipy", "SciPy's solve"))
+    return rows
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = shared.parser(__doc__)
     parser.add_argument("--interactions", type=int, default=1_000_000, help="how many are generated")
@@ -327,7 +348,7 @@ def main(arguments: list[str] | None = None) -> int:
         results["ease"] = in_turn(("scipy", *shared.WINGS), "ease", n)
     results["circumstances"] = {**shared.circumstances("implicit", "scipy"), "threads of implicit": threads()}
     print_table(results)
-    return shared.end(results, options.json, missed(results))
+    return shared.end(results, options.json, missed(results), beside(results))
 
 
 if __name__ == "__main__":

@@ -150,7 +150,8 @@ def main(arguments: list[str] | None = None) -> int:
     circumstances = shared.circumstances("scikit-surprise")
     results = {"time": time_in_turn(), "memory": memory, "circumstances": circumstances}
     print_table(results)
-    return shared.end(results, options.json, missed(results))
+    row = shared.beside("UserKNN: fit and predict, five folds", results["time"], "surprise", "Surprise 1.1.5")
+    return shared.end(results, options.json, missed(results), [row])
 
 
 if __name__ == "__main__":

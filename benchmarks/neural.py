@@ -108,7 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     results = {"epochs": measure(), "circumstances": shared.circumstances("cornac")}
     shared.print_epochs(results, TITLES)
-    return shared.end(results, options.json, behind=[])
+    return shared.end(results, options.json, [], shared.beside_epochs(results, "cornac", "cornac 3.0.1"))
 
 
 if __name__ == "__main__":

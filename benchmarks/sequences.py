@@ -111,7 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
     results = {"epochs": measure(rectools_python(options.rectools)), "circumstances": shared.circumstances()}
     results["circumstances"]["rectools"] = "0.19.0"
     shared.print_epochs(results, TITLES)
-    return shared.end(results, options.json, behind=[])
+    return shared.end(results, options.json, [], shared.beside_epochs(results, "rectools", "RecTools 0.19.0"))
 
 
 if __name__ == "__main__":
