@@ -1,4 +1,4 @@
-"""The exercises of a chapter: what is asked, where its stub and solutions stand, its check, hints and known mistakes."""
+"""The exercises of a chapter: what is asked, where its stub and solutions stand, check, hints and mistakes."""
 
 from __future__ import annotations
 
@@ -74,9 +74,7 @@ def of_chapter(name: str, cells: list[dict] | None = None) -> list[Exercise]:
                 end += 1
             check = getattr(module, call["function"])
             solutions = tuple(range(stub + 1, end))
-            found.append(
-                Exercise(name, label, title, level, place, stub, solutions, call["call"], check)
-            )
+            found.append(Exercise(name, label, title, level, place, stub, solutions, call["call"], check))
     return found
 
 

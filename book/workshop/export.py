@@ -1,4 +1,4 @@
-"""Slides as one page of reveal.js, made by nbconvert; scripts, formulas and styles lie beside it, nothing is fetched."""
+"""Slides as one page of reveal.js, made by nbconvert; scripts and styles lie beside it, nothing is fetched."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from .routes import Route
 from .slides import LABELS, Slide, deck
 
 HERE = Path(__file__).parent
-MATHJAX = ("tex-chtml.js", "input", "output")  # what formulas need; the rest serves a menu that slides have not
+MATHJAX = (
+    "tex-chtml.js",
+    "input",
+    "output",
+)  # what formulas need; the rest serves a menu that slides have not
 STYLE = "a11y-high-contrast-light"
 
 
@@ -46,7 +50,7 @@ def put_assets(folder: Path) -> None:
         else:
             (folder / "mathjax").mkdir(parents=True, exist_ok=True)
             shutil.copy(mathjax / name, folder / "mathjax" / name)
-    for name in ("deck.css", "deck.js"):
+    for name in ("deck.css", "deck.js", "page.css"):
         shutil.copy(HERE / "deck" / name, folder / name)
     colours = HtmlFormatter(style=STYLE).get_style_defs(".highlight")
     (folder / "code.css").write_text(colours + "\n", encoding="utf-8")

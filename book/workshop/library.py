@@ -8,6 +8,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+import jupytext
 from pybtex.database import parse_file
 
 from book.ext.recbook_sphinx import ROOT
@@ -17,6 +18,10 @@ from book.ext.recbook_sphinx.citations import author_year
 TARGET = re.compile(r"^\((?P<label>[\w-]+)\)=\n+(?:#+ (?P<title>.+))?", re.M)
 EQUATION = re.compile(r"\$\$(?P<body>.+?)\$\$[ \t]*(?:\((?P<label>[a-z][\w-]*)\))?", re.S)
 BOX = re.compile(r"^`{3,}\{exercise\} (?P<title>.+)\n:label: (?P<label>[\w-]+)", re.M)
+
+
+PREREQUISITES = "prerequisites"  # no chapter, but a notebook of the kit: the self-test
+SELF_TEST = Path(__file__).with_name("prerequisites.md")
 
 
 def text_of(cell: dict) -> str:
@@ -40,11 +45,17 @@ def path_of(name: str) -> Path:
 
 @cache
 def _read(name: str) -> str:
+    if name == PREREQUISITES:
+        found = jupytext.read(SELF_TEST)
+        for number, cell in enumerate(found.cells):
+            cell["id"] = f"pre-{number:02d}"  # jupytext draws them; a kit must be the same each time
+        found.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+        return jupytext.writes(found, fmt="ipynb")
     return path_of(name).read_text("utf-8")
 
 
 def notebook(name: str) -> dict:
-    """A chapter's notebook; a copy of its own for each who asks."""
+    """A chapter's notebook, or the self-test's; a copy of its own for each who asks."""
     return json.loads(_read(name))
 
 

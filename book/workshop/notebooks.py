@@ -53,7 +53,7 @@ def instructor(name: str) -> dict:
     asked: dict[int, list[Exercise]] = {}
     for exercise in exercises.of_chapter(name, book["cells"]):
         asked.setdefault(exercise.asked, []).append(exercise)
-    cells = [text_cell("instructor", overview(name), "instructor")]
+    cells = [] if name == library.PREREQUISITES else [text_cell("instructor", overview(name), "instructor")]
     for place, cell in enumerate(book["cells"]):
         if cell["cell_type"] == "markdown":
             cells += with_quiz(cell, name, answers=True)
@@ -66,8 +66,8 @@ def instructor(name: str) -> dict:
 
 
 def assembled(book: dict, cells: list[dict]) -> dict:
-    about = {**book["metadata"], "recbook": {"minutes": book["metadata"]["recbook"]["minutes"]}}
-    return {**book, "cells": cells, "metadata": about}
+    kept = {key: book["metadata"][key] for key in ("kernelspec", "language_info") if key in book["metadata"]}
+    return {**book, "cells": cells, "metadata": kept}
 
 
 def mark(cell: dict, kind: str) -> dict:
@@ -76,7 +76,9 @@ def mark(cell: dict, kind: str) -> dict:
 
 
 def text_cell(name: str, text: str, kind: str) -> dict:
-    return mark({"cell_type": "markdown", "id": f"workshop-{name}"[:64], "metadata": {}, "source": text}, kind)
+    return mark(
+        {"cell_type": "markdown", "id": f"workshop-{name}"[:64], "metadata": {}, "source": text}, kind
+    )
 
 
 def with_quiz(cell: dict, name: str, answers: bool) -> list[dict]:

@@ -141,9 +141,7 @@ def fence(lines: list[str], name: str) -> str:
 
 def box(title: str, body: str, about: str) -> str:
     colour = COLOURS.get(about, "info")
-    return (
-        f'<div class="alert alert-block alert-{colour} rb-{about}">\n\n**{title}**\n\n{body}\n\n</div>'
-    )
+    return f'<div class="alert alert-block alert-{colour} rb-{about}">\n\n**{title}**\n\n{body}\n\n</div>'
 
 
 def picture(name: str) -> str:
@@ -175,7 +173,9 @@ def role(kind: str, text: str, name: str) -> str:
     if kind in ("ref", "doc"):
         if named := NAMED.fullmatch(text):
             return named["text"]
-        return f"*{library.titles()[text] if kind == 'ref' else library.chapter(text.rpartition('/')[2]).title}*"
+        return (
+            f"*{library.titles()[text] if kind == 'ref' else library.chapter(text.rpartition('/')[2]).title}*"
+        )
     raise PlainError(f"{name}: the role {kind!r} has no plain form; give it one in {__name__}")
 
 

@@ -14,9 +14,10 @@ DATA = Path(__file__).with_name("routes.toml")
 
 @dataclass(frozen=True)
 class Block:
-    """A stretch of a course: a chapter, or a break of some minutes.
+    """A stretch of a course: a chapter, or a pause of some minutes, which a word explains.
 
-    sections : keys as in `timing.parts`, empty for all that is tagged;  exercises : labels;  quiz : its two questions
+    sections : keys as in `timing.parts`, empty for all that is tagged;  exercises : labels;  quiz : its two questions;
+    day : the day that begins here, 0 for none
     """
 
     chapter: str = ""
@@ -25,11 +26,12 @@ class Block:
     quiz: bool = True
     pause: int = 0
     words: str = ""
+    day: int = 0
 
 
 @dataclass(frozen=True)
 class Route:
-    """A course. minutes : what it may take; days : of which each begins anew"""
+    """A course. minutes : what it may take, pauses included"""
 
     name: str
     title: str
@@ -68,4 +70,6 @@ def check(route: str, block: Block) -> None:
     ):
         for key in asked:
             if key not in there:
-                raise ValueError(f"{route}: {block.chapter} has no {name} {key}; it has {', '.join(sorted(there))}")
+                raise ValueError(
+                    f"{route}: {block.chapter} has no {name} {key}; it has {', '.join(sorted(there))}"
+                )

@@ -7,33 +7,40 @@ paragraph stand its first sentence, what is bold, and what leads to a formula; t
 from __future__ import annotations
 
 import base64
-import copy
 import html
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from book.ext.recbook_sphinx.quizzes import LETTERS, VERDICTS, read_quiz
 
 from . import exercises, library, timing
 from .library import tags_of, text_of
-from .plain import directive, inline, kind_of, plain
 from .plain import block as plain_block
+from .plain import blocks, box, directive, inline, kind_of, plain
 from .routes import Block, Route
 
-LINES = 15  # of a slide's text
-WIDTH = 88  # characters of such a line
-CODE_LINES = 24  # more do not fit at a size that the last row can read
+LINES = 15.0  # of a slide's text
+PIXELS = 36  # of such a line
+WIDTH = 88  # characters of it
+CODE = 0.66  # a line of code, in lines of text
+ROW = 1.1  # a row of a table
+LITTLE = 10  # lines that may stand as they are, every sentence
+DRAWING = 12.0  # what deck.css gives a drawing of the book
+SQUEEZE = 1.2  # how much more may go onto a slide: its letters are made smaller then
+FIGURE = 9.5  # lines that a figure wants at least, if text stands above it
 LABELS = {"torch": "PyTorch", "keras": "Keras"}
 SUMMARY = "summary"
+FURTHER = "further-reading"
 LEFT_OUT = {"published"}  # boxes that are for reading
+WHOLE = {"guess", "person", "tip"}  # boxes that make sense as a whole only
 OWN = re.compile(r"\$\$.*?\$\$|\$[^$]+\$|`[^`]*`|\{[a-z:]+\}`[^`]*`", re.S)
-END = re.compile(r"(?<=[.?!:])(?P<closing>[*\"”)]*)\s+(?=[A-Z*\"“(\[{0-9\x00])")
+END = re.compile(r"(?<=[.?!])(?P<closing>[*\"”)]*)\s+(?=[A-Z*\"“(\[{0-9\x00])")
 
 
 @dataclass
 class Slide:
-    """text : Markdown below the title;  cell : a code cell below that;  part : of how many this is which"""
+    """text : Markdown below the title, of some `lines`;  cell : a code cell below that;  part : which of how many"""
 
     title: str
     text: str = ""
@@ -42,7 +49,8 @@ class Slide:
     kind: str = "text"
     framework: str = ""
     minutes: float = 0.0
-    part: tuple[int, int] = field(default=(1, 1))
+    part: tuple[int, int] = (1, 1)
+    lines: float = 0.0
 
 
 # --- which parts of a chapter ---------------------------------------------------------------------------------
@@ -58,27 +66,34 @@ class Piece:
     level: int
     blocks: list[tuple[str, list[str]]] = field(default_factory=list)
     cell: dict | None = None
+    leads_on: bool = False  # a code cell comes next, and is shown
 
 
 def pieces(name: str) -> list[Piece]:
     """All that is tagged in a chapter, in order."""
     found = []
-    key, parent, title = timing.START, timing.START, library.chapter(name).title
-    above = {key: (parent, title)}
-    for cell in library.notebook(name)["cells"]:
+    section = Piece(timing.START, timing.START, library.chapter(name).title, 0)
+    here, box = section, section  # where text goes on, and the last box
+    cells = [cell for cell in library.notebook(name)["cells"] if "remove-cell" not in tags_of(cell)]
+    for cell, after in zip(cells, [*cells[1:], {"cell_type": "", "metadata": {}}], strict=True):
         shown = "slide" in tags_of(cell)
         if cell["cell_type"] != "markdown":
-            if shown:
-                found.append(Piece(key, parent, title, 0, cell=cell))
+            if shown:  # a mistake is shown after the box that tells of it
+                found.append(replace(box if "mistake" in tags_of(cell) else here, cell=cell, blocks=[]))
             continue
-        for part in timing.parts(text_of(cell), key):
-            if part.level:
-                parent = parent if part.level > 2 else part.key
-                above[part.key] = (parent, part.title)
-            key = part.key
-            parent, title = above[key]
+        for part in timing.parts(text_of(cell), here.key):
+            if part.level == timing.BOX:
+                now = box = Piece(part.key, part.key, part.title, part.level)
+            elif part.level:
+                now = here = box = Piece(
+                    part.key, here.parent if part.level > 2 else part.key, part.title, part.level
+                )
+            else:
+                now = here
             if shown:
-                found.append(Piece(key, parent, title, part.level, part.blocks))
+                found.append(replace(now, blocks=part.blocks))
+        if shown:
+            found[-1].leads_on = after["cell_type"] == "code" and "slide" in tags_of(after)
     return found
 
 
@@ -89,7 +104,7 @@ def section_keys(name: str) -> set[str]:
 def chosen(piece: Piece, block: Block) -> bool:
     if piece.key in (timing.START, SUMMARY):
         return True
-    if "exercises" in piece.key:
+    if "exercises" in piece.key or piece.key == FURTHER:
         return False
     return not block.sections or bool({piece.key, piece.parent} & set(block.sections))
 
@@ -116,15 +131,19 @@ def sentences(paragraph: str) -> list[str]:
 def shortened(paragraph: str, leads_on: bool) -> str:
     """What of a paragraph a slide shows. leads_on : a formula, a list or code comes right after it"""
     found = sentences(paragraph)
-    if len(paragraph.split()) <= 26:
-        return " ".join(found)
     last = len(found) - 1
     keep = [
         one
         for number, one in enumerate(found)
-        if number == 0 or "**" in one or (number == last and (leads_on or one.endswith((":", "?"))))
+        if number == 0 or "**" in one or (number == last and (leads_on or one.endswith("?")))
     ]
     return balanced(" ".join(keep))
+
+
+def led_nowhere(paragraph: str) -> str:
+    """A paragraph without its last sentence, where that ends in a colon and what it announces is not shown."""
+    found = sentences(paragraph)
+    return " ".join(found[:-1] if found[-1].endswith(":") else found)
 
 
 def balanced(text: str) -> str:
@@ -151,44 +170,36 @@ def short_list(lines: list[str]) -> str:
     return "\n".join(out)
 
 
-def shown(kind: str, lines: list[str], leads_on: bool, name: str) -> str:
+def shown(kind: str, lines: list[str], leads_on: bool, short: bool, name: str) -> str:
     """A block as its slide shows it, in plain Markdown; empty where it is for reading only."""
     if kind == "paragraph":
-        return plain_block(kind, [shortened("\n".join(lines), leads_on)], name)
-    if kind == "list":
+        text = " ".join(lines)
+        text = shortened(text, leads_on) if short and len(text.split()) > 26 else text
+        text = text if leads_on else led_nowhere(text)
+        return plain_block(kind, [text], name) if text else ""
+    if kind == "list" and short:
         return plain_block(kind, short_list(lines).split("\n"), name)
-    if kind == "fence":
-        about, title, options, body = directive(lines)
-        if about == "exercise" or about == "literalinclude":
-            return ""
-        if about == "admonition":
-            if set(options.get("class", "").split()) & LEFT_OUT:
-                return ""
-            kinds = [(one, part) for one, part in box_blocks(body)]
-            inner = "\n\n".join(
-                text for number, (one, part) in enumerate(kinds)
-                if (text := shown(one, part, number + 1 < len(kinds), name))
-            )
-            return plain_box(title, inner, options, name)
+    if kind == "fence" and not told(lines):
+        return ""
+    if kind == "fence" and directive(lines)[0] == "admonition":
+        _, title, options, body = directive(lines)
+        about = options.get("class", "note").split()[0]
+        short = short and about not in WHOLE
+        inner = [text for one, part in blocks(body) if (text := shown(one, part, True, short, name))]
+        return box(inline(title, name), "\n\n".join(inner), about)
     return plain_block(kind, lines, name)
 
 
-def box_blocks(body: str) -> list[tuple[str, list[str]]]:
-    from .plain import blocks
-
-    return blocks(body)
-
-
-def plain_box(title: str, inner: str, options: dict, name: str) -> str:
-    from .plain import box
-
-    return box(inline(title, name), inner, options.get("class", "note").split()[0])
+def told(lines: list[str]) -> bool:
+    """Whether a fenced block is told: exercises come on slides of their own, and some boxes are for reading."""
+    name, _, options, _ = directive(lines)
+    return name not in ("exercise", "literalinclude") and not set(options.get("class", "").split()) & LEFT_OUT
 
 
 def lines_of(text: str) -> float:
     """About how many lines a block of plain Markdown takes on a slide."""
     if "rb-diagram" in text:
-        return LINES
+        return DRAWING
     if text.startswith("$$"):
         rows = text.count("\\\\") + text.count("\n") / 3 + 1
         return (2.4 if "frac" in text or "sum" in text else 1.7) * rows + 0.4
@@ -208,8 +219,9 @@ def paged(texts: list[str]) -> list[list[str]]:
     """Blocks, page by page."""
     pages: list[list[str]] = []
     room = 0.0
-    for text in texts:
-        if not pages or lines_of(text) > room:
+    for number, text in enumerate(texts):
+        rest = sum(map(lines_of, texts[number:]))  # a short end stays with what it belongs to
+        if not pages or (lines_of(text) > room and rest > room + LINES * (SQUEEZE - 1)):
             pages.append([])
             room = LINES
         pages[-1].append(text)
@@ -219,46 +231,73 @@ def paged(texts: list[str]) -> list[list[str]]:
 
 def text_slides(piece: Piece, name: str) -> list[Slide]:
     notes = "\n\n".join(part for kind, lines in piece.blocks if (part := plain_block(kind, lines, name)))
-    follows = [kind for kind, _ in piece.blocks[1:]] + ["end"]
-    texts = [
-        text
-        for (kind, lines), after in zip(piece.blocks, follows, strict=True)
-        if (text := shown(kind, lines, after in ("equation", "list", "table", "fence", "end"), name))
-    ]
-    words = sum(len(" ".join(lines).split()) for _, lines in piece.blocks if kind_shown(lines))
+    texts = all_shown(piece, False, name)
+    if sum(map(lines_of, texts)) > LITTLE:
+        texts = all_shown(piece, True, name)
+    words = sum(
+        len(" ".join(lines).split()) for kind, lines in piece.blocks if kind != "fence" or told(lines)
+    )
     pages = paged(texts)
-    return [
-        Slide(piece.title, "\n\n".join(page), notes=notes if number == 1 else "", minutes=words / timing.WORDS_TOLD / len(pages),
-              part=(number, len(pages)))
+    found = [
+        Slide(piece.title, "\n\n".join(page), part=(number, len(pages)), lines=sum(map(lines_of, page)))
         for number, page in enumerate(pages, start=1)
-    ]  # fmt: skip
+    ]
+    for slide in found:
+        slide.minutes = words / timing.WORDS_TOLD / len(found)
+    if found:
+        found[0].notes = notes
+    return found
 
 
-def kind_shown(lines: list[str]) -> bool:
-    """Whether a block is told: boxes that are for reading are not."""
-    name, _, options, _ = directive(lines) if lines[0].startswith(("```{", ":::")) else (None, "", {}, "")
-    return name not in ("exercise", "literalinclude") and not set(options.get("class", "").split()) & LEFT_OUT
+def all_shown(piece: Piece, short: bool, name: str) -> list[str]:
+    """The blocks of a piece as its slides show them, those that show something."""
+    if not piece.blocks:
+        return []
+    leads = [kind in ("equation", "list", "table", "fence", "quote") for kind, _ in piece.blocks[1:]]
+    return [
+        text
+        for (kind, lines), on in zip(piece.blocks, [*leads, piece.leads_on], strict=True)
+        if (text := shown(kind, lines, on, short, name))
+    ]
 
 
 # --- code -----------------------------------------------------------------------------------------------------
 
 
-def code_slides(piece: Piece) -> list[Slide]:
-    """Source and outputs on one slide, or on two, or the outputs alone where the page folds the source."""
-    cell = copy.deepcopy(piece.cell)
+def code_slides(piece: Piece, above: Slide | None) -> list[Slide]:
+    """Source and outputs, or the outputs alone where the page folds the source; below text that has room for it.
+
+    above : the text slide before, which takes the cell in if it fits
+    """
+    cell = piece.cell
     framework = next((one for one in LABELS if one in tags_of(cell)), "")
     outputs = [one for one in map(for_slide, cell["outputs"]) if one]
-    source = [] if "hide-input" in tags_of(cell) or listing(outputs) else text_of(cell).split("\n")
-    height = sum(map(output_lines, outputs))
-    base = {"title": piece.title, "framework": framework, "kind": "code"}
-    if source and outputs and len(source) + height > CODE_LINES:
-        return [
-            Slide(cell=code_cell(cell, True, []), minutes=timing.MINUTES_A_CELL / 2, part=(1, 2), **base),
-            Slide(cell=code_cell(cell, False, outputs), minutes=timing.MINUTES_A_CELL / 2, part=(2, 2), **base),
-        ]
-    if not source and not outputs:
+    source = not ("hide-input" in tags_of(cell) or listing(outputs))
+    height = text_of(cell).count("\n") * CODE + 1.5 if source else 0.0
+    height += sum(map(output_lines, outputs))
+    figures = any(map(is_figure, outputs))
+    if not (source or outputs):
         return []
-    return [Slide(cell=code_cell(cell, bool(source), outputs), minutes=timing.MINUTES_A_CELL, **base)]
+    room = LINES - (above.lines if above else 0)
+    minutes = timing.MINUTES_A_CELL
+    if (
+        above
+        and not above.cell
+        and not framework
+        and (room >= FIGURE if figures else height <= room * SQUEEZE)
+    ):
+        above.cell = code_cell(cell, source, [sized(one, room) for one in outputs])
+        above.minutes += minutes
+        return []
+    outputs = [sized(one, LINES) for one in outputs]
+    base = {"title": piece.title, "framework": framework, "kind": "code"}
+    if source and outputs and height > LINES * SQUEEZE:
+        halves = ((True, []), (False, outputs))
+        return [
+            Slide(cell=code_cell(cell, *half), minutes=minutes / 2, part=(number, 2), **base)
+            for number, half in enumerate(halves, start=1)
+        ]
+    return [Slide(cell=code_cell(cell, source, outputs), minutes=minutes, **base)]
 
 
 def listing(outputs: list[dict]) -> bool:
@@ -279,7 +318,7 @@ def code_cell(cell: dict, source: bool, outputs: list[dict]) -> dict:
 def for_slide(output: dict) -> dict | None:
     """An output as a slide can show it; None for what a page does not show."""
     if output["output_type"] == "stream":
-        return output
+        return {**output, "text": "".join(output["text"])}
     data = output.get("data", {})
     if any(kind.startswith("application/papermill") for kind in data):
         return None
@@ -291,14 +330,32 @@ def for_slide(output: dict) -> dict | None:
             picture = f'<img alt="{words}" src="data:{kind};base64,{code}">'
             return {"output_type": "display_data", "metadata": {}, "data": {"text/html": picture}}
     best = next((kind for kind in ("text/html", "text/markdown", "text/plain") if kind in data), None)
-    return {"output_type": "display_data", "metadata": {}, "data": {best: "".join(data[best])}} if best else None
+    return (
+        {"output_type": "display_data", "metadata": {}, "data": {best: "".join(data[best])}} if best else None
+    )
 
 
-def output_lines(output: dict) -> int:
+def is_figure(output: dict) -> bool:
+    return "<img " in output.get("data", {}).get("text/html", "")
+
+
+def sized(output: dict, lines: float) -> dict:
+    """A figure that is so many lines high; anything else as it is."""
+    if not is_figure(output):
+        return output
+    style = f'style="max-height:{round(lines * PIXELS - 20)}px" '
+    text = output["data"]["text/html"].replace("<img ", f"<img {style}")
+    return {**output, "data": {"text/html": text}}
+
+
+def output_lines(output: dict) -> float:
+    """Lines of text that an output takes; a figure all of them."""
     if output["output_type"] == "stream":
-        return "".join(output["text"]).count("\n") + 1
+        return output["text"].count("\n") * CODE + 0.5
     (text,) = output["data"].values()
-    return CODE_LINES if "<img " in text else text.count("<tr") * 2 or text.count("\n") + 1
+    if is_figure(output):
+        return LINES
+    return max(text.count("<tr") * ROW, (text.count("\n") + 1) * CODE if "<tr" not in text else 0)
 
 
 # --- a course -------------------------------------------------------------------------------------------------
@@ -317,7 +374,11 @@ def of_block(block: Block) -> list[list[Slide]]:
         if piece.parent != last:
             groups.append([])
             last = piece.parent
-        groups[-1] += code_slides(piece) if piece.cell else text_slides(piece, name)
+        if piece.cell:
+            before = groups[-1][-1] if groups[-1] and groups[-1][-1].title == piece.title else None
+            groups[-1] += code_slides(piece, before if before and before.text else None)
+        else:
+            groups[-1] += text_slides(piece, name)
     if groups[0]:
         groups[0][0].kind = "chapter"
     asked = {one.label: one for one in exercises.of_chapter(name)}
@@ -343,7 +404,13 @@ def quiz_slides(name: str) -> list[Slide]:
         half = timing.QUIZ_MINUTES / 4
         title = f"Question {number}"
         found += [
-            Slide(title, ask + "\n".join(lines), kind="quiz", minutes=half, notes=f"Right is {question.answer})."),
+            Slide(
+                title,
+                ask + "\n".join(lines),
+                kind="quiz",
+                minutes=half,
+                notes=f"Right is {question.answer}).",
+            ),
             Slide(title, ask + why, kind="quiz", minutes=half),
         ]
     return found
@@ -353,14 +420,20 @@ def exercise_slide(exercise: exercises.Exercise) -> Slide:
     cell = library.notebook(exercise.chapter)["cells"][exercise.asked]
     body = next(
         lines
-        for kind, lines in box_blocks(text_of(cell))
+        for kind, lines in blocks(text_of(cell))
         if kind == "fence" and f":label: {exercise.label}" in lines
     )
     minutes = timing.EXERCISE_MINUTES[exercise.level]
-    where = f"\n\n*{minutes} minutes, in the notebook `{exercise.chapter}.ipynb`. `{exercise.call}.hint()` gives a hint.*"
-    notes = "\n".join(f"- {one}" for one in (*exercise.hints, *(mistake.hint for mistake in exercise.mistakes)))
+    where = f"\n\n*{minutes} minutes, in `{exercise.chapter}.ipynb`. A hint: `{exercise.call}.hint()`*"
+    notes = "\n".join(
+        f"- {one}" for one in (*exercise.hints, *(mistake.hint for mistake in exercise.mistakes))
+    )
     return Slide(
-        "Exercise", plain("\n".join(body), exercise.chapter) + where, kind="exercise", minutes=minutes, notes=notes
+        "Exercise",
+        plain("\n".join(body), exercise.chapter) + where,
+        kind="exercise",
+        minutes=minutes,
+        notes=notes,
     )
 
 
@@ -368,8 +441,8 @@ def deck(route: Route) -> list[list[Slide]]:
     """All slides of a course, column by column."""
     first = Slide(
         route.title,
-        f"{route.goal}\n\n*Space goes on, S opens the notes, O shows all slides. The address with `?framework=torch` or "
-        "`?framework=keras` leaves the other one's slides out.*",
+        f"{route.goal}\n\n*Space goes on, S opens the notes, O shows all slides. With `?framework=torch` or "
+        "`?framework=keras` behind the address the other one's slides are left out.*",
         kind="title",
     )
     return [[first], *(group for block in route.blocks for group in of_block(block))]

@@ -10,10 +10,11 @@ from . import library
 from .library import tags_of, text_of
 from .plain import blocks, directive
 
-WORDS_TOLD = 130  # a minute, aloud and with pauses; `recbook.minutes` counts 200, for who reads alone
-MINUTES_A_CELL = 1  # to look at code, a table or a figure together
+WORDS_TOLD = 110  # a minute, aloud and with pauses; `recbook.minutes` counts 200, for who reads alone
+MINUTES_A_CELL = 1.5  # to look at code, a table or a figure together
 EXERCISE_MINUTES = {"Easy": 5, "Medium": 10, "Hard": 15}
 QUIZ_MINUTES = 4  # two questions: think, raise hands, say why
+BOX = 9
 START = "start"  # the key of what stands before the first section
 BOXES = {"mistakes", "work", "published"}  # classes of boxes that a course takes or leaves like a section
 
@@ -32,7 +33,7 @@ class Part:
     """A stretch of a text cell that belongs to one section.
 
     key : the section's label, or else its title in small letters with hyphens;  level : of its heading, 2 or 3, of
-    which 3 belongs to the 2 before it; 0 where no heading stands here, and the section of the cell before goes on
+    which 3 belongs to the 2 before it; BOX for a box; 0 where no heading stands here, and what was before goes on
     """
 
     key: str
@@ -53,7 +54,7 @@ def parts(text: str, key: str) -> list[Part]:
             found.append(Part(START if marks == "#" else label or slug(title), title.strip(), len(marks)))
             label = ""
         elif about := box_of(lines) if kind == "fence" else "":
-            own = Part(label or slug(about), about, 2, [(kind, lines)])
+            own = Part(label or slug(about), about, BOX, [(kind, lines)])
             found += [own, Part(found[-1].key)]
             label = ""
         else:
@@ -77,18 +78,23 @@ def slug(title: str) -> str:
 
 @cache
 def sections(name: str) -> list[tuple[str, int, int]]:
-    """(title, words, minutes to tell) of each section of a chapter up to its exercises."""
+    """(title, words, minutes to tell) of each section of a chapter, without exercises and questions."""
     counts: dict[str, list] = {START: [library.chapter(name).title, 0, 0]}
     key = START
     for cell in library.notebook(name)["cells"]:
         if cell["cell_type"] == "markdown":
             for part in parts(text_of(cell), key):
-                key = part.key
-                counts.setdefault(key, [part.title, 0, 0])[1] += words_of(part)
-        elif not tags_of(cell) & {"remove-cell", "exercise", "solution"}:
+                counts.setdefault(part.key, [part.title, 0, 0])[1] += words_of(part)
+                key = key if part.level == BOX else part.key
+        elif not tags_of(cell) & {
+            "remove-cell",
+            "exercise",
+            "solution",
+            "keras",
+        }:  # a room sees one framework
             counts[key][2] += 1
     return [
         (title, words, max(1, math.ceil(told(words, cells))))
-        for key, (title, words, cells) in counts.items()
-        if title and title not in ("Exercises", "Two questions")
+        for title, words, cells in counts.values()
+        if title != "Exercises"
     ]

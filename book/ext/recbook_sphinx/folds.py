@@ -35,7 +35,9 @@ def depart_summary(translator, node: fold_summary) -> None:
 def unfolded(node: fold) -> nodes.container:
     """The same for print: the summary as a paragraph, the body below it."""
     summary, *body = node.children
-    return nodes.container("", nodes.paragraph("", "", *summary.children), *body, classes=list(node["classes"]))
+    return nodes.container(
+        "", nodes.paragraph("", "", *summary.children), *body, classes=list(node["classes"])
+    )
 
 
 def setup(app: Sphinx) -> None:

@@ -8,16 +8,19 @@
     });
     document.querySelectorAll('.slides > section:empty').forEach((slide) => slide.remove());
   }
+  document.querySelectorAll('td').forEach((cell) => {
+    cell.classList.toggle('number', /^[\s–+−-]*[\d.,]*[\d%–]?[\s%]*(±.*)?$/.test(cell.textContent));
+  });
   await MathJax.startup.promise;
   document.documentElement.classList.add('measuring');  // all slides laid out, none shown
   const leaves = [...document.querySelectorAll('.slides section')].filter((slide) => !slide.querySelector('section'));
   for (const slide of leaves) {
     let size = 1;
-    const over = () => slide.scrollHeight > HEIGHT || slide.scrollWidth > WIDTH
-      || [...slide.querySelectorAll('pre, table, mjx-container')].some((part) => {
-        const holder = part.closest('li, p, td, .alert, section');
-        return part.scrollWidth > part.clientWidth + 1 || part.getBoundingClientRect().right > WIDTH - 40;
-      });
+    const parts = [...slide.querySelectorAll('pre, table, mjx-container, img')];
+    const left = slide.getBoundingClientRect().left;
+    const over = () => slide.getBoundingClientRect().height > HEIGHT
+      || parts.some((part) => part.getBoundingClientRect().right - left > WIDTH - 40
+        || part.scrollWidth > part.clientWidth + 1 && part.tagName === 'PRE');
     while (over() && size > SMALLEST) slide.style.setProperty('--fit', size -= 0.05);
     slide.dataset.fit = size.toFixed(2);
     slide.dataset.over = over();
