@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -20,6 +21,7 @@ MATHJAX = (
     "input",
     "output",
 )  # what formulas need; the rest serves a menu that slides have not
+COLUMN = re.compile(r"<section [^>]*>(?=\s*<section)")  # nbconvert gives a column what belongs to its first slide
 STYLE = "a11y-high-contrast-light"
 
 
@@ -93,4 +95,4 @@ def to_html(route: Route) -> str:
         exclude_output_prompt=True,
     )
     html, _ = exporter.from_notebook_node(as_notebook(route), resources={"metadata": {"name": route.title}})
-    return html
+    return COLUMN.sub("<section>", html)

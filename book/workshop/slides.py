@@ -26,7 +26,7 @@ WIDTH = 88  # characters of it
 CODE = 0.66  # a line of code, in lines of text
 ROW = 1.1  # a row of a table
 LITTLE = 10  # lines that may stand as they are, every sentence
-DRAWING = 12.0  # what deck.css gives a drawing of the book
+HEADING = 7  # words of a sentence that says little without the next one
 SQUEEZE = 1.2  # how much more may go onto a slide: its letters are made smaller then
 FIGURE = 9.5  # lines that a figure wants at least, if text stands above it
 LABELS = {"torch": "PyTorch", "keras": "Keras"}
@@ -34,6 +34,7 @@ SUMMARY = "summary"
 FURTHER = "further-reading"
 LEFT_OUT = {"published"}  # boxes that are for reading
 WHOLE = {"guess", "person", "tip"}  # boxes that make sense as a whole only
+FOLDED = re.compile(r"<details.*?</details>", re.S)  # what a page folds is for reading
 OWN = re.compile(r"\$\$.*?\$\$|\$[^$]+\$|`[^`]*`|\{[a-z:]+\}`[^`]*`", re.S)
 END = re.compile(r"(?<=[.?!])(?P<closing>[*\"”)]*)\s+(?=[A-Z*\"“(\[{0-9\x00])")
 
@@ -135,7 +136,14 @@ def shortened(paragraph: str, leads_on: bool) -> str:
     keep = [
         one
         for number, one in enumerate(found)
-        if number == 0 or "**" in one or (number == last and (leads_on or one.endswith("?")))
+        if number == 0
+        or "**" in one
+        or (number == last and (leads_on or one.endswith("?")))
+        or (
+            number
+            and len(found[number - 1].split()) <= HEADING
+            and ("**" in found[number - 1] or number == 1)
+        )
     ]
     return balanced(" ".join(keep))
 
@@ -199,7 +207,7 @@ def told(lines: list[str]) -> bool:
 def lines_of(text: str) -> float:
     """About how many lines a block of plain Markdown takes on a slide."""
     if "rb-diagram" in text:
-        return DRAWING
+        return LINES
     if text.startswith("$$"):
         rows = text.count("\\\\") + text.count("\n") / 3 + 1
         return (2.4 if "frac" in text or "sum" in text else 1.7) * rows + 0.4
@@ -216,16 +224,23 @@ def lines_of(text: str) -> float:
 
 
 def paged(texts: list[str]) -> list[list[str]]:
-    """Blocks, page by page."""
+    """Blocks, page by page; a paragraph stays with the formula that follows it."""
+    units: list[list[str]] = []
+    for text in texts:
+        if units and text.startswith("$$") and not units[-1][-1].startswith(("$$", "<")):
+            units[-1].append(text)
+        else:
+            units.append([text])
+    heights = [sum(map(lines_of, unit)) for unit in units]
     pages: list[list[str]] = []
     room = 0.0
-    for number, text in enumerate(texts):
-        rest = sum(map(lines_of, texts[number:]))  # a short end stays with what it belongs to
-        if not pages or (lines_of(text) > room and rest > room + LINES * (SQUEEZE - 1)):
+    for number, (unit, height) in enumerate(zip(units, heights, strict=True)):
+        rest = sum(heights[number:])  # a short end stays with what it belongs to
+        if not pages or (height > room and rest > room + LINES * (SQUEEZE - 1)):
             pages.append([])
             room = LINES
-        pages[-1].append(text)
-        room -= lines_of(text)
+        pages[-1] += unit
+        room -= height if "rb-diagram" not in unit[0] else 2 * LINES  # nothing stands below a drawing
     return pages
 
 
@@ -290,7 +305,7 @@ def code_slides(piece: Piece, above: Slide | None) -> list[Slide]:
         above.minutes += minutes
         return []
     outputs = [sized(one, LINES) for one in outputs]
-    base = {"title": piece.title, "framework": framework, "kind": "code"}
+    base = {"title": piece.title, "framework": framework, "kind": "code", "lines": height}
     if source and outputs and height > LINES * SQUEEZE:
         halves = ((True, []), (False, outputs))
         return [
@@ -329,10 +344,9 @@ def for_slide(output: dict) -> dict | None:
             code = raw.strip() if coded else base64.b64encode(raw.encode()).decode()
             picture = f'<img alt="{words}" src="data:{kind};base64,{code}">'
             return {"output_type": "display_data", "metadata": {}, "data": {"text/html": picture}}
+    data = {kind: FOLDED.sub("", "".join(text)) for kind, text in data.items() if kind != "image/png"}
     best = next((kind for kind in ("text/html", "text/markdown", "text/plain") if kind in data), None)
-    return (
-        {"output_type": "display_data", "metadata": {}, "data": {best: "".join(data[best])}} if best else None
-    )
+    return {"output_type": "display_data", "metadata": {}, "data": {best: data[best]}} if best else None
 
 
 def is_figure(output: dict) -> bool:
@@ -375,10 +389,11 @@ def of_block(block: Block) -> list[list[Slide]]:
             groups.append([])
             last = piece.parent
         if piece.cell:
-            before = groups[-1][-1] if groups[-1] and groups[-1][-1].title == piece.title else None
-            groups[-1] += code_slides(piece, before if before and before.text else None)
+            groups[-1] += code_slides(piece, above(groups[-1], piece))
         else:
             groups[-1] += text_slides(piece, name)
+    for group in groups:
+        join_pairs(group)
     if groups[0]:
         groups[0][0].kind = "chapter"
     asked = {one.label: one for one in exercises.of_chapter(name)}
@@ -387,6 +402,27 @@ def of_block(block: Block) -> list[list[Slide]]:
     groups += [[exercise_slide(asked[label])] for label in block.exercises]
     end = [slide for piece in pieces(name) if piece.key == SUMMARY for slide in text_slides(piece, name)]
     return [group for group in (*groups, end) if group]
+
+
+def above(group: list[Slide], piece: Piece) -> Slide | None:
+    """The text slide of the same section that a cell comes right after."""
+    last = group[-1] if group else None
+    return last if last and last.text and last.title == piece.title and not last.cell else None
+
+
+def join_pairs(group: list[Slide]) -> None:
+    """Put a short text that leads to a pair of frameworks on both of its slides, so that either can be left out."""
+    for place in range(len(group) - 3, -1, -1):
+        text, one, other = group[place : place + 3]
+        pair = (one.framework, other.framework) == ("torch", "keras") and not one.text and not other.text
+        if not pair or text.cell or text.framework or text.title != one.title or text.kind != "text":
+            continue
+        if max(one.lines, other.lines) + text.lines <= LINES * SQUEEZE and one.part[1] == other.part[1] == 1:
+            for slide in (one, other):
+                slide.text, slide.notes, slide.part = text.text, text.notes, text.part
+                slide.lines += text.lines
+            one.minutes += text.minutes
+            del group[place]
 
 
 def quiz_slides(name: str) -> list[Slide]:

@@ -11,6 +11,13 @@
   document.querySelectorAll('td').forEach((cell) => {
     cell.classList.toggle('number', /^[\s–+−-]*[\d.,]*[\d%–]?[\s%]*(±.*)?$/.test(cell.textContent));
   });
+  document.querySelectorAll('table').forEach((table) => {
+    const body = table.tBodies[0]?.rows[0]?.cells ?? [];
+    [...(table.tHead?.rows ?? [])].forEach((row) => [...row.cells].forEach((cell, i) => {
+      row.style.textAlign = '';
+      cell.classList.toggle('number', row.cells.length === body.length && body[i].classList.contains('number'));
+    }));
+  });
   await MathJax.startup.promise;
   document.documentElement.classList.add('measuring');  // all slides laid out, none shown
   const leaves = [...document.querySelectorAll('.slides section')].filter((slide) => !slide.querySelector('section'));
