@@ -21,7 +21,9 @@ MATHJAX = (
     "input",
     "output",
 )  # what formulas need; the rest serves a menu that slides have not
-COLUMN = re.compile(r"<section [^>]*>(?=\s*<section)")  # nbconvert gives a column what belongs to its first slide
+COLUMN = re.compile(
+    r"<section [^>]*>(?=\s*<section)"
+)  # nbconvert gives a column what belongs to its first slide
 STYLE = "a11y-high-contrast-light"
 
 

@@ -30,7 +30,10 @@ def chapters() -> str:
 
     parts = []
     for route in routes.read_routes():
-        parts += [f"**{route.title}.** {route.goal}", "| minutes | |\n|--:|---|\n" + "\n".join(lines_of(plans, route))]
+        parts += [
+            f"**{route.title}.** {route.goal}",
+            "| minutes | |\n|--:|---|\n" + "\n".join(lines_of(plans, route)),
+        ]
     return "\n\n".join(parts)
 
 
