@@ -316,6 +316,6 @@ def test_the_page_to_teach_with_names_every_course() -> None:
     from book.ext.recbook_sphinx import workshop
 
     for route in ROUTES:
-        assert f"| {route.title} | {plans.total(route)} |" in workshop.courses()
+        assert f"| {route.name.replace('-', ' ')} | {plans.total(route)} |" in workshop.courses()
         assert f"**{route.title}.** {route.goal}" in workshop.chapters()
     assert (ROOT / "chapters" / "workshop.md").read_text("utf-8").count("```{workshop}") == 2

@@ -19,7 +19,7 @@ def courses() -> str:
         solved = sum(len(block.exercises) for block in route.blocks)
         slides = sum(row.slides for row in plans.rows(route))
         lines.append(
-            f"| {route.title} | {plans.total(route)} | {len(plans.chapters(route))} | {solved} | {slides} |"
+            f"| {route.name.replace('-', ' ')} | {plans.total(route)} | {len(plans.chapters(route))} | {solved} | {slides} |"
         )
     return "\n".join(lines)
 
@@ -32,7 +32,7 @@ def chapters() -> str:
     for route in routes.read_routes():
         parts += [
             f"**{route.title}.** {route.goal}",
-            "| minutes | |\n|--:|---|\n" + "\n".join(lines_of(plans, route)),
+            "| minutes | what |\n|--:|---|\n" + "\n".join(lines_of(plans, route)),
         ]
     return "\n\n".join(parts)
 
@@ -45,6 +45,7 @@ def lines_of(plans, route) -> list[str]:
         count = len(plans.stretches(block))
         minutes = round(sum(next(rows).minutes for _ in range(count)))
         what = f"{{doc}}`/chapters/{block.chapter}`" if block.chapter else block.words
+        what = f"**Day {block.day}.** {what}" if block.day else what
         lines.append(f"| {minutes} | {what} |")
     return lines
 
