@@ -282,7 +282,8 @@ def test_slides_fit_and_their_formulas_are_set(kit_folder, running) -> None:
         facts = running.run(
             """return Reveal.getSlides().map(slide => ({
                  title: slide.querySelector('h2').textContent, over: slide.dataset.over, fit: Number(slide.dataset.fit),
-                 framework: slide.dataset.framework || '', raw: [...slide.querySelectorAll('.jp-RenderedMarkdown')].some(
+                 framework: slide.dataset.framework || '',
+                 raw: [...slide.querySelectorAll('.jp-RenderedMarkdown')].some(
                    e => !e.closest('aside') && /\\$\\$|\\\\tag/.test(e.textContent)),
                }))"""
         )

@@ -18,9 +18,8 @@ def courses() -> str:
     for route in routes.read_routes():
         solved = sum(len(block.exercises) for block in route.blocks)
         slides = sum(row.slides for row in plans.rows(route))
-        lines.append(
-            f"| {route.name.replace('-', ' ')} | {plans.total(route)} | {len(plans.chapters(route))} | {solved} | {slides} |"
-        )
+        cells = [route.name.replace("-", " "), plans.total(route), len(plans.chapters(route)), solved, slides]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
 
