@@ -152,6 +152,7 @@ def test_plain_text_says_what_it_cannot_say() -> None:
         plain("{glue:text}`no-such`", "neighbors")
 
 
+@pytest.mark.browser
 def test_numbers_of_equations_are_those_of_the_pages(site) -> None:
     """site : the built book, of which the pages are read."""
     from tests.built_book import HTML

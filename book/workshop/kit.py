@@ -76,7 +76,7 @@ def index() -> str:
         "Learners get the folder `learner`: text and code of the book, without outputs and without solutions. "
         "`instructor` is for you: solutions, outputs, minutes, hints and known mistakes. Both need the package "
         "`recbook` and its data, as the book does.",
-        "| | learner | instructor |\n|---|---|---|\n"
+        "| chapter | learner | instructor |\n|---|---|---|\n"
         + "\n".join(
             f"| {title} | [{name}](learner/{name}.ipynb) | [{name}](instructor/{name}.ipynb) |"
             for name, title in [

@@ -82,8 +82,9 @@ def plan(route: Route) -> str:
         f"{total(route)} of {route.minutes} minutes, pauses included; {sum(row.slides for row in found)} slides.",
         "## Beforehand",
         before(route),
-        "## What people can do afterwards",
+        "## What the chapters aim at",
         goals(names),
+        "Where a course leaves sections out it leaves out what they are for: the table says what is shown.",
         "## Hour by hour",
         "Clock in hours and minutes from the beginning. Of a pair of slides for PyTorch and for Keras a room sees one.",
     ]
