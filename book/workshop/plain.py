@@ -20,7 +20,7 @@ ROLE = re.compile(r"\{(?P<role>[a-z:]+)\}`(?P<text>[^`]+)`")
 NAMED = re.compile(r"(?P<text>.+?)\s*<(?P<target>[^>]+)>", re.S)
 LINK = re.compile(r"(?<!!)\[(?P<text>[^\]\[]+)\]\((?P<target>[^)\s]+)\)")
 # The boxes of the book: colours that JupyterLab has, and a class of our own for the slides.
-COLOURS = {"guess": "warning", "mistakes": "danger", "work": "success"}
+COLOURS = {"mistakes": "danger", "work": "success"}
 
 
 class PlainError(ValueError):
