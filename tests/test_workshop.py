@@ -143,6 +143,11 @@ def test_no_role_or_directive_is_left_in_plain_text(name) -> None:
         told = plain(text, name)
         assert not re.search(r"\{[\w:-]+\}`|^[`:]{3,}\{|^\([\w-]+\)=$", told, re.M)
         assert told.count("<div") == told.count("</div>")
+        assert told.count("$$") == text.count("$$")
+        for title in re.findall(r"^`{3}\{(?:admonition|exercise)\} (.+)$", text, re.M):
+            assert f"{plain(title, name)}**" in told
+        # Words stay words: what is gone are targets, options and marks of boxes, what is new are citations.
+        assert len(told.split()) > 0.9 * len(text.split()) - 8
 
 
 def test_plain_text_says_what_it_cannot_say() -> None:
