@@ -90,7 +90,7 @@ def test_in_a_page_a_choice_unfolds_and_says_why(built) -> None:
             fold = page[page.index(f"<summary>{choice.says[:20]}") :].partition("</details>")[0]
             assert f"<strong>{verdict}</strong>" in fold
             assert "open" not in fold
-    assert page.count('class="rb-fold rb-hint"') == 2
+    assert page.count('class="rb-fold rb-hint"') == 2 and page.count(quizzes.LEAD) == 1
 
 
 def test_in_print_the_answers_follow_the_questions(built) -> None:
@@ -106,4 +106,4 @@ def test_in_print_the_answers_follow_the_questions(built) -> None:
         (right,) = [choice for choice in question.choices if choice.right]
         assert right.why.split(";")[0].split("`")[0][:40] in text
         assert not any(choice.why[:40] in text for choice in question.choices if not choice.right)
-    assert "Hint 1" in text and "Hint 2" in text
+    assert "**Hint 1. **Which items" in text and "**Hint 2. **With x" in text and quizzes.LEAD not in text

@@ -33,11 +33,10 @@ def depart_summary(translator, node: fold_summary) -> None:
 
 
 def unfolded(node: fold) -> nodes.container:
-    """The same for print: the summary as a paragraph, the body below it."""
-    summary, *body = node.children
-    return nodes.container(
-        "", nodes.paragraph("", "", *summary.children), *body, classes=list(node["classes"])
-    )
+    """The same for print: the summary in bold at the head of the body."""
+    summary, first, *rest = node.children
+    head = nodes.paragraph("", "", nodes.strong("", "", *summary.children, nodes.Text(". ")), *first.children)
+    return nodes.container("", head, *rest, classes=list(node["classes"]))
 
 
 def setup(app: Sphinx) -> None:

@@ -23,12 +23,11 @@ DATA = BOOK / "quizzes"
 EXERCISES = re.compile(r"^(?:\([\w-]+\)=\n)?## Exercises$", re.M)
 SECTION = """## Two questions
 
-Choose an answer: it unfolds, and says why it is right or wrong.
-
 ```{quiz}
 ```
 
 """
+LEAD = "Choose an answer: it unfolds, and says why it is right or wrong."
 LETTERS = "abcdef"
 VERDICTS = {True: "Right.", False: "No."}
 
@@ -121,7 +120,8 @@ class PlaceQuizzes(SphinxPostTransform):
 
     def run(self, **kwargs) -> None:
         for node in list(self.document.findall(quiz)):
-            node.replace_self(node.children if self.app.builder.format == "html" else in_print(node))
+            in_page = self.app.builder.format == "html"
+            node.replace_self([nodes.paragraph("", LEAD), *node.children] if in_page else in_print(node))
 
 
 def in_print(node: quiz) -> list[nodes.Node]:
