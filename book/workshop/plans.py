@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 
 from . import exercises, library, timing
@@ -11,7 +12,7 @@ from .plain import inline
 from .routes import Block, Route
 from .slides import Slide, of_block
 
-HEADS = {"quiz": "The two questions", "exercise": "Exercise", "break": ""}
+QUESTIONS = "The two questions"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Row:
     day: int = 0
 
 
+@cache
 def rows(route: Route) -> list[Row]:
+    """The lines of a course's plan, in order."""
     found, now = [], 0.0
     for block in route.blocks:
         now = 0.0 if block.day else now
@@ -47,7 +50,7 @@ def stretches(block: Block) -> list[tuple[str, list[Slide]]]:
             one = titles[next(asked)]
             found.append((f"Exercise ({one.level.lower()}): {inline(one.title, block.chapter)}", group))
         elif group[0].kind == "quiz":
-            found.append((HEADS["quiz"], group))
+            found.append((QUESTIONS, group))
         elif group[0].kind == "chapter":
             found.append(("Question and guess", group))
         else:
