@@ -235,6 +235,13 @@ def lab(arguments: argparse.Namespace) -> None:
     call(PYTHON, "-m", "jupyter", "lab", "chapters")
 
 
+def workshop(arguments: argparse.Namespace) -> None:
+    """make the workshop kit in _build/workshop: notebooks for learners and instructors, slides, lesson plans"""
+    setup()
+    must(PYTHON, ROOT / "book" / "vendor.py")
+    must(PYTHON, "-m", "book.workshop", remedy="The lines above say what is missing.")
+
+
 def need_book() -> None:
     if not (HTML / "index.html").is_file():
         raise TaskError("There is no book yet: python tasks.py book")
@@ -541,6 +548,7 @@ COMMANDS = {
     "book": book,
     "serve": serve,
     "lab": lab,
+    "workshop": workshop,
     "shots": shots,
     "linkcheck": linkcheck,
     "test": test,

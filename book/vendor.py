@@ -1,12 +1,13 @@
-"""Fetch what the project does not keep but pins: MathJax for the pages, axe-core for their tests.
+"""Fetch what the project does not keep but pins: MathJax for the pages, reveal.js for slides, axe-core for tests.
 
     python book/vendor.py            fetch MathJax into book/vendor/mathjax, unless it is there and whole
     python book/vendor.py --check    say whether it is there and whole; fetch nothing
 
 So no page of the book asks another site. Two registries are tried: npm (`npm pack`), then pip (a wheel that carries
 the same files). Each archive is pinned by its sha256, and the files chosen from it by one digest over all of them,
-whichever way they came. Without either, a message says so and the book names the web's copy instead. The browser
-tests fetch axe-core by themselves, from pip alone. Standard library only.
+whichever way they came. Without either, a message says so and the book names the web's copy instead. Slides need
+reveal.js and are not made without it (`python -m book.workshop`); the browser tests fetch axe-core by themselves, from
+pip alone. Standard library only.
 """
 
 from __future__ import annotations
@@ -76,6 +77,28 @@ MATHJAX = Package(
         file="sphinx_mathjax_offline-0.0.2-py3-none-any.whl",
         sha256="206418155b2ff2f57496fb8501fdccae3da978e53031ff296c73729ba16062c4",
         prefix="sphinx-mathjax-offline/static/mathjax/",
+    ),
+)
+REVEAL = Package(
+    name="reveal.js",
+    version="5.2.1",
+    home=BOOK.parent / "_build" / "reveal",  # no part of the site: the workshop's slides take a copy
+    wanted=("dist/reveal.js", "dist/reveal.css", "dist/reset.css", "plugin/notes/notes.js"),
+    digest="6ff3012fe09e9a804b1a86e624986d78db3ef8556a275a26a83a76d93b18ff29",
+    notice="reveal.js 5.2.1, by Hakim El Hattab, under the MIT licence:\n"
+    "https://opensource.org/license/mit · https://github.com/hakimel/reveal.js\n"
+    "A part of its files, unchanged.\n",
+    npm=Archive(
+        spec="reveal.js@5.2.1",
+        file="reveal.js-5.2.1.tgz",
+        sha256="359b575dd51bbda32f89b2fd4c7dc46ad7389a805572158916c29252f7a27333",
+        prefix="package/",
+    ),
+    pip=Archive(
+        spec="sphinx-revealjs==3.2.1",
+        file="sphinx_revealjs-3.2.1-py3-none-any.whl",
+        sha256="805bed3ca459346e0f01967d5ed1c40d6b7b917de1541e1e4566c8341fe7017b",
+        prefix="sphinx_revealjs/_static/revealjs/",
     ),
 )
 # Not in requirements.txt: the wheel is taken for one file, and installing it would bring Playwright with it.

@@ -22,7 +22,7 @@ def sources() -> Iterator[Path]:
     yield from (ROOT / name for name in ("_config.yml", "_toc.yml", "index.md", "references.bib"))
     for folder, patterns in (
         ("chapters", "*.md *.ipynb"),
-        ("book", "ext/**/*.* static/*.* inventory/*.* *.toml vendor.py"),
+        ("book", "ext/**/*.* static/*.* inventory/*.* quizzes/*.* workshop/*.* *.toml vendor.py"),
         ("recbook", "**/*.py"),
         ("tests", "*.py"),
     ):

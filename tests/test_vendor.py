@@ -73,7 +73,9 @@ def test_without_a_registry_the_message_says_what_to_do(shelf, monkeypatch, caps
     assert not vendor.MATHJAX.home.exists()
 
 
-@pytest.mark.parametrize("package", [vendor.MATHJAX, vendor.AXE], ids=lambda package: package.name)
+@pytest.mark.parametrize(
+    "package", [vendor.MATHJAX, vendor.REVEAL, vendor.AXE], ids=lambda package: package.name
+)
 def test_an_archive_with_another_hash_is_refused(tmp_path: Path, monkeypatch, package) -> None:
     def call(command, folder):
         for archive in filter(None, (package.npm, package.pip)):

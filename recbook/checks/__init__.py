@@ -1,11 +1,13 @@
 """Checks of the exercises: they tell a learner what is wrong, not only that something is.
 
 A check runs the learner's function on hidden cases. Where the answers are those of a known mistake, it
-gives that mistake's hint. Answers may be NumPy, PyTorch or Keras.
+gives that mistake's hint. Answers may be NumPy, PyTorch or Keras. Who does not know how to begin asks the
+exercise itself: `check.cosine.hint()`.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +20,25 @@ class Mistake:
 
     solution: Callable
     hint: str
+
+
+def hints(*texts: str) -> Callable[[Callable], Callable]:
+    """Gives an exercise its hints, from a first push to nearly the whole way.
+
+    `exercise.hints` are the texts; `exercise.hint()` prints the next of them, and after the last begins again.
+    """
+
+    def give(exercise: Callable) -> Callable:
+        coming = itertools.cycle(enumerate(texts, start=1))
+
+        def hint() -> None:
+            number, text = next(coming)
+            print(f"Hint {number} of {len(texts)}: {text}")
+
+        exercise.hints, exercise.hint = texts, hint
+        return exercise
+
+    return give
 
 
 def as_numpy(value) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recbook.checks import Mistake, check
+from recbook.checks import Mistake, check, hints
 from recbook.formulas import autoencoders as formulas
 
 
@@ -20,6 +20,11 @@ def _row(seed: int) -> tuple:
 ROWS = [_row(seed) for seed in range(3)]
 
 
+@hints(
+    "Which places of `r` have a rating? Make a mask of them with `np.isnan`.",
+    "Take both rows at these places only, and the mean of the squared differences: it divides by "
+    "the number of ratings.",
+)
 def masked_error(answer: Callable) -> bool:
     """Exercise 1. answer(r, h): the mean squared error of h over the ratings that the row r has."""
 
@@ -49,6 +54,10 @@ NORMALS = [
 ]
 
 
+@hints(
+    "The argument `v` is log σ². What is σ², then, and what is log σ²?",
+    "σ² is `np.exp(v)`. Inside the sum stands exp(v) + m² − 1 − v; a half stands before it.",
+)
 def divergence(answer: Callable) -> bool:
     """Exercise 2. answer(m, v): KL(N(m, e^v) ‖ N(0, 1)) over all dimensions; v is the logarithm of the variance."""
     right = formulas.kl_to_standard
@@ -78,6 +87,11 @@ LOGITS = [
 ]
 
 
+@hints(
+    "log π is the logit less the logarithm of the sum of all exponentials. Add it up where x is 1.",
+    "Take the largest logit off all of them before the exponential: the softmax stays the same, "
+    "and nothing overflows.",
+)
 def log_likelihood(answer: Callable) -> bool:
     """Exercise 3. answer(x, logits): Σ x log π, π being the softmax of the logits, large ones included."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recbook.checks import Mistake, check
+from recbook.checks import Mistake, check, hints
 from recbook.formulas import ctr as formulas
 
 HISTORIES = [
@@ -16,6 +16,11 @@ HISTORIES = [
 ]
 
 
+@hints(
+    "Two things are asked for: an order, and who may stand in it. Do them one after the other.",
+    'Sort with `np.argsort(times, kind="stable")`, which leaves equal times as they stand; then '
+    "keep those with a time `< now`.",
+)
 def history(answer: Callable) -> bool:
     """Exercise 1. answer(items, times, now): the items met strictly before `now`, in order of time, ties as given."""
 
@@ -48,6 +53,10 @@ def _interest(seed: int) -> tuple:
 INTERESTS = [_interest(seed) for seed in range(3)]
 
 
+@hints(
+    "Equation (ctr-interest) is a sum of vectors, each times its weight. Nothing is divided.",
+    "A sum of weighted rows is one product of a vector with a matrix: what shape must come out?",
+)
 def interest(answer: Callable) -> bool:
     """Exercise 2. answer(E, a): the interest of a history with vectors E (m, d) and weights a (m,), as DIN has it."""
     mistakes = [
@@ -72,6 +81,10 @@ def _units(seed: int) -> tuple:
 UNITS = [_units(seed) for seed in range(3)]
 
 
+@hints(
+    "Find p first: how far z lies from the mean, in standard deviations, through the logistic function.",
+    "The standard deviation is the root of the variance. Then mix z and αz, with the shares p and 1 − p.",
+)
 def dice(answer: Callable) -> bool:
     """Exercise 3. answer(z, mean, variance, alpha): Dice, equation (ctr-dice), with ε = 0."""
 

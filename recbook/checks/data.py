@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recbook.checks import Mistake, check
+from recbook.checks import Mistake, check, hints
 
 TABLES = [
     (np.array([[5.0, 0.0, 3.0], [4.0, 2.0, 0.0]]), np.array([[True, False, True], [True, True, False]])),
@@ -14,6 +14,10 @@ TABLES = [
 ]
 
 
+@hints(
+    "A mean is a sum divided by a number. For each column: which sum, and how many cells?",
+    "`known.sum(axis=0)` counts. Where it is 0, take the mean of `X[known]` instead of dividing.",
+)
 def means(answer: Callable) -> bool:
     """Exercise 1. answer(X, known): mean of each column over its known cells; without any, that of all known."""
 
@@ -51,6 +55,10 @@ COLUMNS = [
 ]
 
 
+@hints(
+    "Minimum and maximum are learnt. Of which of the two arrays?",
+    "Take train's minimum off the test values; divide by train's range only if that is not 0.",
+)
 def minmax(answer: Callable) -> bool:
     """Exercise 2. answer(train, test): test scaled by train's minimum and maximum, equation (da-minmax)."""
 
@@ -91,6 +99,11 @@ ROWS = [
 ]
 
 
+@hints(
+    "Go user by user: which rows are theirs, and how many?",
+    "Among a user's rows the latest is the last one after a stable sort by time. With one row "
+    "alone, mark nothing.",
+)
 def last(answer: Callable) -> bool:
     """Exercise 3. answer(users, times): mask of each user's latest row; ties: the lower one; single rows stay."""
 

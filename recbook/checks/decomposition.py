@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recbook.checks import Mistake, check
+from recbook.checks import Mistake, check, hints
 from recbook.formulas import decomposition as formulas
 
 _ = np.nan
@@ -19,6 +19,10 @@ def _table(seed: int, n_users: int = 6, n_items: int = 5) -> np.ndarray:
 VECTORS = [(_table(seed)[0], formulas.svd(_table(seed), 2)[2]) for seed in range(3)]
 
 
+@hints(
+    "Which shape has V, and which must the vector have? One product of the two leads there.",
+    "It is x times V: a number for each column of V. No mean is taken off, nothing is scaled.",
+)
 def user_vector(answer: Callable) -> bool:
     """Exercise 1. answer(x, V): the vector of a new person with ratings x, equation (dc-fold-in)."""
     mistakes = [
@@ -30,6 +34,11 @@ def user_vector(answer: Callable) -> bool:
     return check(answer, formulas.fold_in, VECTORS, mistakes)
 
 
+@hints(
+    "`np.linalg.svd(X, full_matrices=False)` gives U, the singular values, and V transposed.",
+    "Keep the first k columns of U, the first k singular values and the first k rows of Vᵀ, and "
+    "multiply the three.",
+)
 def truncate(answer: Callable) -> bool:
     """Exercise 2. answer(X, k): the matrix of rank K nearest to X, equation (dc-truncated)."""
 
@@ -71,6 +80,11 @@ ROWS = [
 ]
 
 
+@hints(
+    "Only rated films take part: choose the rows of Q and the entries of r where there is a rating.",
+    "With those rows X and ratings y solve (XᵀX + λ n I) p = Xᵀy, n being how many there are: "
+    "`np.linalg.solve`.",
+)
 def best_vector(answer: Callable) -> bool:
     """Exercise 3. answer(r, Q, reg): the p of equation (dc-als) for one user; r is NaN where there is no rating."""
 

@@ -6,13 +6,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recbook.checks import Mistake, check
+from recbook.checks import Mistake, check, hints
 
 TABLES = [
     (np.random.default_rng(seed).normal(size=shape),) for seed, shape in enumerate([(4, 6), (3, 3), (7, 2)])
 ]
 
 
+@hints(
+    "Take the mean of each row off, and the mean of each column. What was taken off twice?",
+    "Add the mean of all once. `keepdims=True` keeps the shapes so that rows and columns broadcast.",
+)
 def interaction(answer: Callable) -> bool:
     """Exercise 1. answer(S): what of the table S, users × items, is no sum of a part of u and a part of i."""
 
@@ -44,6 +48,10 @@ def _layers(seed: int) -> tuple:
     return rng.normal(size=(6, 4)), rng.normal(size=4), rng.normal(size=4), float(rng.normal())
 
 
+@hints(
+    "Write the second layer around the first and multiply out: what stands before x, and what stands alone?",
+    "Before x stands A w. Alone stand aᵀw, for the first bias passes through the second layer, and c.",
+)
 def collapse(answer: Callable) -> bool:
     """Exercise 2. answer(A, a, w, c): weights and bias, joined in one array, of the one layer that both are."""
 
@@ -74,6 +82,10 @@ def _network(seed: int) -> tuple:
     return (*(rng.normal(size=size) for size in sizes), float(rng.normal()))
 
 
+@hints(
+    "Join the two vectors first, the user's before the item's. What follows is twice the same step.",
+    "A step is `np.maximum(x @ W + b, 0)`. The last layer is a dot product and a bias, without a bend.",
+)
 def network(answer: Callable) -> bool:
     """Exercise 3. answer(p, q, W1, b1, W2, b2, w, b): the score of the network with two hidden layers."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recbook.checks import Mistake, check
+from recbook.checks import Mistake, check, hints
 
 PAIRS = [
     (
@@ -24,6 +24,10 @@ PAIRS = [
 ]
 
 
+@hints(
+    "First gather: from the table, the prediction of each test pair.",
+    "`R_hat[users, items]` is that list. Then differences, squares, the mean, the root: in this order.",
+)
 def rmse(answer: Callable) -> bool:
     """Exercise 1. answer(R_hat, users, items, ratings): RMSE over the test pairs (equation ev-rmse)."""
 
@@ -65,6 +69,11 @@ TIED = [
 ]
 
 
+@hints(
+    "How many items stand above the target, and how many are tied with it, itself included?",
+    "The tied share the places that are left, k − above. The chance is that over the number tied, "
+    "held between 0 and 1.",
+)
 def hit_rate(answer: Callable) -> bool:
     """Exercise 2. answer(scores, target, k): the chance that the target is in the list, ties in random order."""
 
@@ -115,6 +124,11 @@ def _two_models(seed: int) -> tuple[np.ndarray, np.ndarray, int, int]:
     return ease + rng.normal(0.03, 0.1, 60), ease, 500, seed
 
 
+@hints(
+    "People are drawn, not values: one draw of numbers serves a and b.",
+    "Index `a - b` by the draw, take the mean of each row, then the quantiles 0.025 and 0.975 of "
+    "these means.",
+)
 def interval(answer: Callable) -> bool:
     """Exercise 3. answer(a, b, n, seed): low and high of the 95 % interval of mean(a - b), paired bootstrap."""
 

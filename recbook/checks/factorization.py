@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recbook.checks import Mistake, check
+from recbook.checks import Mistake, check, hints
 
 _ = np.nan
 
@@ -21,6 +21,10 @@ def _case(seed: int) -> tuple:
 CASES = [_case(seed) for seed in range(3)]
 
 
+@hints(
+    "Which cells have a rating? Everything is summed over these pairs, the penalty too.",
+    "`u, i = np.nonzero(~np.isnan(R))` lists the pairs; `P[u]` and `Q[i]` are their vectors, a row each.",
+)
 def objective(answer: Callable) -> bool:
     """Exercise 1. answer(R, P, Q, reg): the sum over observed cells of (r - pᵀq)² + reg (‖p‖² + ‖q‖²)."""
 
@@ -53,6 +57,10 @@ def objective(answer: Callable) -> bool:
     return check(answer, right, CASES, mistakes)
 
 
+@hints(
+    "Begin with the matrix of errors, 0 where there is no rating. Which product with it has the shape of P?",
+    "The error's part is −2 E Q, (users × items) times (items × K). The penalty's is 2 λ P.",
+)
 def gradient(answer: Callable) -> bool:
     """Exercise 2. answer(R, P, Q, reg): the gradient of ‖M ⊙ (R - PQᵀ)‖² + reg (‖P‖² + ‖Q‖²) by P, (users, k)."""
 
@@ -86,6 +94,10 @@ def gradient(answer: Callable) -> bool:
     return check(answer, right, CASES, mistakes)
 
 
+@hints(
+    "Look at (mf-threshold): all singular values must vanish. Which one vanishes last?",
+    "Fill the holes with 0, take the largest singular value, and divide it by the number of all cells.",
+)
 def threshold(answer: Callable) -> bool:
     """Exercise 3. answer(R): the λ from which on the zero matrix is the best PQᵀ of the zero-filled loss."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recbook.checks import Mistake, check
+from recbook.checks import Mistake, check, hints
 from recbook.formulas import factorization_machines as formulas
 
 ROWS = [
@@ -16,6 +16,10 @@ ROWS = [
 ]
 
 
+@hints(
+    "The square of a sum has every pair twice, and each feature with itself once.",
+    "By equation (fm-identity): (x V)² less x² V², each a number per column; add up, halve.",
+)
 def crosses(answer: Callable) -> bool:
     """Exercise 1. answer(x, V): the crosses of one row by equation (fm-identity), without a loop over pairs."""
 
@@ -57,6 +61,11 @@ FILMS = [
 ]
 
 
+@hints(
+    "Which value has each genre of a film with n genres? The same for vectors and for biases.",
+    "x is `has` divided by its sum. The film's vector is x V, its bias x b; the score is p times "
+    "the one, plus the other.",
+)
 def new_item(answer: Callable) -> bool:
     """Exercise 2. answer(p, V, b, has): the LightFM score, without b_u, of an item known by its genres alone.
 
@@ -84,6 +93,10 @@ def new_item(answer: Callable) -> bool:
     return check(answer, right, FILMS, mistakes)
 
 
+@hints(
+    "Compute the sum x V once. What does feature a take out of it?",
+    "Row a is x_a times (x V − v_a x_a). With `x[:, None]` all rows are had at once.",
+)
 def gradient(answer: Callable) -> bool:
     """Exercise 3. answer(x, V): ∂ŷ/∂V of equation (fm-gradient), (n, k)."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recbook.checks import Mistake, check
+from recbook.checks import Mistake, check, hints
 
 SLICES = [
     (np.array([0, 0, 1]), np.array([[1.0, 2.0], [2.0, 0.5], [1.0, 1.0]]), 3),
@@ -14,6 +14,10 @@ SLICES = [
 ]
 
 
+@hints(
+    "Begin with a table of zeros for all rows. What if an id comes twice?",
+    "`out[ids] += slices` adds each id once. `np.add.at` adds every slice.",
+)
 def dense_gradient(answer: Callable) -> bool:
     """Exercise 1. answer(ids, slices, n): (n, …) sums of the slices of each id."""
 
@@ -44,6 +48,10 @@ def dense_gradient(answer: Callable) -> bool:
     return check(answer, right, SLICES, mistakes)
 
 
+@hints(
+    "Write down both rules: new mean = … old mean + … batch mean.",
+    "In PyTorch the momentum weighs the batch, in Keras the old mean. Together the two weigh 1.",
+)
 def momentum(answer: Callable) -> bool:
     """Exercise 2. answer(momentum): Keras' momentum of batch normalisation for PyTorch's."""
     mistakes = [
@@ -56,6 +64,10 @@ def momentum(answer: Callable) -> bool:
     return check(answer, lambda m: 1 - m, [(0.1,), (0.25,), (0.01,)], mistakes)
 
 
+@hints(
+    "Cut the weights into three parts of equal height: which gate is which?",
+    "PyTorch has reset, update, candidate; Keras update, reset, candidate. Stack them so, and transpose.",
+)
 def swap_gates(answer: Callable) -> bool:
     """Exercise 3. answer(weight): PyTorch's stacked GRU weights (3 · units, inputs) as Keras' kernel."""
     rng = np.random.default_rng(0)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recbook.checks import Mistake, check
+from recbook.checks import Mistake, check, hints
 from recbook.formulas import implicit as formulas
 
 
@@ -17,6 +17,10 @@ def _met(seed: int, n_users: int = 9, n_items: int = 5) -> np.ndarray:
 TABLES = [(_met(0), 1.0), (_met(1), 3.0), (_met(2), 0.5)]
 
 
+@hints(
+    "Compute M, the inverse of XᵀX + λI, first. (im-ease) tells each entry from M.",
+    "Divide column i by M_ii and change the sign; then write zeros on the diagonal.",
+)
 def item_weights(answer: Callable) -> bool:
     """Exercise 1. answer(X, reg): the weights B of equation (im-ease)."""
 
@@ -56,6 +60,11 @@ def _user(seed: int) -> tuple:
 USERS = [_user(seed) for seed in range(1, 4)]
 
 
+@hints(
+    "Begin with w₀ QᵀQ, which holds for all items. What does an item that was met add?",
+    "It adds (1 − w₀) q qᵀ to the matrix, which gets λI as well; on the right stands the sum of "
+    "the q that were met.",
+)
 def user_vector(answer: Callable) -> bool:
     """Exercise 2. answer(x, Q, unobserved, reg): p of equation (im-als), confidences 1, λ as it is."""
 
@@ -94,6 +103,11 @@ def _triple(seed: int) -> tuple:
 TRIPLES = [_triple(seed) for seed in range(3)]
 
 
+@hints(
+    "z is p times (q_i − q_j). How strong is the pull where the order is wrong?",
+    "The pull is σ(−z). All three vectors move from where they were: p along q_i − q_j, q_i along "
+    "p, q_j against p.",
+)
 def pair_step(answer: Callable) -> bool:
     """Exercise 3. answer(p, q_i, q_j, learning_rate): p, q_i, q_j after one step of (im-bpr-step), stacked; λ = 0."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recbook.checks import Mistake, check
+from recbook.checks import Mistake, check, hints
 
 TOPS = [
     (np.array([0.1, 0.9, 0.5, 0.7, 0.2]), np.array([False, True, False, False, False]), 2),
@@ -15,6 +15,10 @@ TOPS = [
 ]
 
 
+@hints(
+    "An item that was seen must not win, whatever its score. Which score is lower than every other?",
+    "Give seen items −∞, sort the negated scores with `np.argsort`, and take the first k.",
+)
 def top(answer: Callable) -> bool:
     """Exercise 1. answer(scores, seen, k): indices of the k highest scores among the unseen, best first."""
 
@@ -56,6 +60,10 @@ def _looks(seed: int, n: int, rows: int) -> tuple:
     )
 
 
+@hints(
+    "Count two things for each cell: looks, and looks that led to a click. `np.add.at` counts pairs.",
+    "Divide where there are looks. Elsewhere stands the share over all looks, `clicked.mean()`.",
+)
 def theta(answer: Callable) -> bool:
     """Exercise 2. answer(taste, category, clicked, n): (n, n) shares of looks that were clicked."""
 
@@ -93,6 +101,10 @@ def _experiment(seed: int) -> tuple:
     return rng.poisson(2.0 + shown, 90).astype(float), shown
 
 
+@hints(
+    "Two groups, two means. What varies is each mean, by variance over number.",
+    "The error is the root of var(a)/n_a + var(b)/n_b with `ddof=1`; the ends lie 1.96 of it to each side.",
+)
 def effect(answer: Callable) -> bool:
     """Exercise 3. answer(outcome, shown): difference of the means and the ends of its 95 % interval, (3,)."""
 

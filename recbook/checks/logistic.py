@@ -6,13 +6,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recbook.checks import Mistake, check
+from recbook.checks import Mistake, check, hints
 from recbook.formulas import logistic as formulas
 
 Z = np.array([0.0, 2.0, -2.0, 40.0, -800.0, 800.0, 800.0, -800.0])
 LOSSES = [(np.array([1.0, 0, 1, 0, 1, 0, 1, 0]), Z), (np.array([0.0, 1.0]), np.array([0.3, -1.5]))]
 
 
+@hints(
+    "Which form of the loss has no logarithm of a probability?",
+    "It is softplus(z) − y z, and `np.logaddexp(0, z)` is a softplus that never overflows.",
+)
 def loss(answer: Callable) -> bool:
     """Exercise 1. answer(y, z): the loss of each example from its logit, for every z."""
 
@@ -59,6 +63,10 @@ def _examples(seed: int) -> tuple:
     return rng.normal(size=(6, 3)), y, float(rng.normal()), rng.normal(size=3)
 
 
+@hints(
+    "For one example the slope is the error P − y times the features. And the mean over examples?",
+    "With z = bias + X @ weights and P = σ(z), it is Xᵀ(P − y) divided by the number of examples.",
+)
 def gradient(answer: Callable) -> bool:
     """Exercise 2. answer(X, y, bias, weights): the slope of the mean loss by the weights, (d,)."""
 
@@ -94,6 +102,10 @@ CROSSES = [
 ]
 
 
+@hints(
+    "How many features has the cross, and when is one of them not 0?",
+    "`A[:, :, None] * B[:, None, :]` has all products, n × a × b; make one axis of the last two.",
+)
 def cross(answer: Callable) -> bool:
     """Exercise 3. answer(A, B): the cross of two fields, (n, a · b): all products of a pair's features, A's slowest."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recbook.checks import Mistake, check
+from recbook.checks import Mistake, check, hints
 from recbook.formulas import losses as formulas
 
 LABELS = [
@@ -16,6 +16,10 @@ LABELS = [
 ]
 
 
+@hints(
+    "Take the second form of (ls-bce), which is written in z. What in it can overflow?",
+    "log(1 + e^z) is `np.logaddexp(0, z)`. Take y z off, and the mean.",
+)
 def cross_entropy(answer: Callable) -> bool:
     """Exercise 1. answer(y, z): mean cross-entropy of labels 0 or 1 and logits, finite for z = ±800."""
 
@@ -48,6 +52,10 @@ VECTORS = [
 ]
 
 
+@hints(
+    "Treat size and sign apart: what happens to the size, and where does it stop?",
+    "The size becomes max(|θ| − τ, 0). Multiply by the sign of θ.",
+)
 def soft_threshold(answer: Callable) -> bool:
     """Exercise 2. answer(theta, tau): equation (ls-soft), entry by entry."""
     mistakes = [
@@ -67,6 +75,11 @@ def _sampled(seed: int, scale: float = 1.0):
     return scale * rng.normal(size=4), scale * rng.normal(size=(4, 6)), np.log(q), np.log(chances)
 
 
+@hints(
+    "First take log q off every score, the positive's too. Then it is a softmax whose first entry is right.",
+    "The loss is log-sum-exp of all corrected scores less the positive's. Take the greatest out "
+    "before `np.exp`.",
+)
 def sampled_softmax(answer: Callable) -> bool:
     """Exercise 3. answer(positive, negatives, log_q_positive, log_q_negatives): the mean of (ls-sampled)."""
     right = formulas.sampled_softmax

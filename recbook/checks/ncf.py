@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recbook.checks import Mistake, check
+from recbook.checks import Mistake, check, hints
 
 
 def _pair(seed: int) -> tuple:
@@ -14,6 +14,10 @@ def _pair(seed: int) -> tuple:
     return rng.normal(size=5), rng.normal(size=5), rng.normal(size=5), float(rng.normal())
 
 
+@hints(
+    "Which product has a number for each place?",
+    "Multiply p and q place by place, weigh with h, add up, add b.",
+)
 def gmf(answer: Callable) -> bool:
     """Exercise 1. answer(p, q, h, b): the score of generalised matrix factorisation."""
 
@@ -38,6 +42,10 @@ def _examples(seed: int) -> tuple:
     return rng.integers(0, 2, 8).astype(float), 3 * rng.normal(size=8)
 
 
+@hints(
+    "Minus the log-likelihood of one example can be written in z without any probability.",
+    "It is `np.logaddexp(0, z) - y * z`; then the mean. Both labels take part.",
+)
 def likelihood(answer: Callable) -> bool:
     """Exercise 2. answer(y, z): the mean of the logistic loss of logits z, safe for large ones."""
 
@@ -73,6 +81,10 @@ def _sampling(seed: int) -> tuple:
     return chance, drawn, seed + 2
 
 
+@hints(
+    "The sum falls apart into one small task for each item: set its derivative by z to 0.",
+    "p (1 − σ(z)) = n q σ(z). So σ/(1 − σ) is p over n q: what is z?",
+)
 def optimum(answer: Callable) -> bool:
     """Exercise 3. answer(p, q, n): the logits that maximise Σ p log σ(z) + n Σ q log(1 - σ(z))."""
 

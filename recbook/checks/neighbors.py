@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recbook.checks import Mistake, check
+from recbook.checks import Mistake, check, hints
 from recbook.formulas import neighbors as formulas
 
 _ = np.nan
@@ -17,6 +17,11 @@ ROWS = [
 ]
 
 
+@hints(
+    "Which items may take part? Make a mask of those that both have rated.",
+    "With x and y at these items: x·y over the product of their lengths. Where nothing is in "
+    "common, give 0 before you divide.",
+)
 def cosine(answer: Callable) -> bool:
     """Exercise 1. answer(x, y): cosine of two rows over co-rated items, NaN where there is no rating."""
 
@@ -46,6 +51,11 @@ PREDICTIONS = [
 ]
 
 
+@hints(
+    "Choose the neighbours first: the k largest similarities. `np.argsort` sorts upwards.",
+    "Multiply their similarities with their deviations, add up, divide by the sum of "
+    "|similarities|, add the mean.",
+)
 def predict(answer: Callable) -> bool:
     """Exercise 2. answer(similarities, deviations, mean, k): equation (nb-user-prediction) for one pair."""
 
@@ -89,6 +99,11 @@ def _table(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return R, formulas.similarity_matrix(R, "msd")
 
 
+@hints(
+    "Which items has u not rated? Only these get a score.",
+    "Score each with `formulas.predict_user_knn(R, S, u, i, k=3)`, sort downwards, and give the "
+    "items' own indices.",
+)
 def recommend(answer: Callable) -> bool:
     """Exercise 3. answer(R, S, u, n): the n items that u has not rated with the highest predictions, best first."""
 

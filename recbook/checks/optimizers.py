@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recbook.checks import Mistake, check
+from recbook.checks import Mistake, check, hints
 from recbook.formulas import optimizers as formulas
 
 CURVES = [
@@ -19,6 +19,10 @@ CURVES = [
 ]
 
 
+@hints(
+    "Go through the errors one after the other and remember the best epoch so far.",
+    "Stop when the best lies `patience` epochs back. What is asked for is the best one, counted from 1.",
+)
 def early_stopping(answer: Callable) -> bool:
     """Exercise 1. answer(errors, patience): the epoch, counted from 1, whose parameters are kept."""
 
@@ -52,6 +56,10 @@ def _gradients(seed: int, scale: float) -> tuple[float, np.ndarray, float]:
     return 1.0, scale * rng.normal(1.0, 1.0, 12), 0.1
 
 
+@hints(
+    "Two moving means start at 0, one of g, one of g². What makes up for the start?",
+    "Divide m by 1 − 0.9^t and v by 1 − 0.999^t, t from 1; the step is rate · m̂ / (√v̂ + 1e-8).",
+)
 def adam(answer: Callable) -> bool:
     """Exercise 2. answer(theta, gradients, learning_rate): θ after a step for each gradient, equation (op-adam)."""
 
@@ -93,6 +101,10 @@ def _net(seed: int) -> tuple[np.ndarray, ...]:
     return tuple(rng.normal(size=shape) for shape in shapes)
 
 
+@hints(
+    "Run the net forward and keep H. What is the derivative of the mean squared error by each prediction?",
+    "δ₂ is 2(ŷ − y)/n, a column; δ₁ is δ₂ W₂ᵀ times 1 − H²; the gradient is Xᵀ δ₁.",
+)
 def backward(answer: Callable) -> bool:
     """Exercise 3. answer(X, y, W1, b1, W2, b2): the gradient of the mean squared error by W1, (inputs, hidden)."""
 

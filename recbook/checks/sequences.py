@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recbook.checks import Mistake, check
+from recbook.checks import Mistake, check, hints
 from recbook.formulas import sequences as formulas
 
 HISTORIES = [
@@ -16,6 +16,10 @@ HISTORIES = [
 ]
 
 
+@hints(
+    "In each list look at neighbours: `zip(history, history[1:])`.",
+    "Each pair adds 1 to its cell. Two lists never meet: the end of one is no neighbour of the next.",
+)
 def transitions(answer: Callable) -> bool:
     """Exercise 1. answer(histories, n): the table of how often item j came right after item i, (n, n)."""
 
@@ -66,6 +70,10 @@ def _cell(seed: int) -> tuple:
 CELLS = [_cell(seed) for seed in range(3)]
 
 
+@hints(
+    "Compute the gates r and z first: both read x and h, and go through the logistic function.",
+    "In the candidate, r weighs (h U_n + c_n), bias included. Then h' = (1 − z) n + z h.",
+)
 def gru(answer: Callable) -> bool:
     """Exercise 2. answer(x, h, p): one step of a GRU, (factors,); p has the names of the saved parameters."""
 
@@ -121,6 +129,10 @@ def _padded(seed: int) -> tuple:
 PADDED = [_padded(seed) for seed in range(3)]
 
 
+@hints(
+    "The last real step of a person with length T has the number T − 1.",
+    "Index with two arrays: `np.arange(len(states))` for the people, `lengths - 1` for the steps.",
+)
 def last_states(answer: Callable) -> bool:
     """Exercise 3. answer(states, lengths): the state after each person's last real step, (people, factors).
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recbook.checks import Mistake, check
+from recbook.checks import Mistake, check, hints
 from recbook.formulas import transformers as formulas
 
 
@@ -22,6 +22,10 @@ def _softmax(logits: np.ndarray, axis: int = 1) -> np.ndarray:
     return odds / odds.sum(axis, keepdims=True)
 
 
+@hints(
+    "First all products of queries and keys, a table; then a softmax of each row.",
+    "Divide the table by the root of the keys' length before the softmax, and multiply the shares with V.",
+)
 def attention(answer: Callable) -> bool:
     """Exercise 1. answer(Q, K, V): every position's mean of the values, weighed by softmax(Q Kᵀ / √d)."""
 
@@ -46,6 +50,11 @@ def attention(answer: Callable) -> bool:
     return check(answer, formulas.attention, SEQUENCES, mistakes)
 
 
+@hints(
+    "A position may not see what comes later. Which entries of the table of products are these?",
+    "Set them to −∞ before the softmax: `np.tri(len(Q))` is 1 where looking is allowed. Then each "
+    "row still sums to 1.",
+)
 def causal_weights(answer: Callable) -> bool:
     """Exercise 2. answer(Q, K): the shares where each position looks at itself and at what was before, (n, n)."""
 
@@ -80,6 +89,11 @@ def causal_weights(answer: Callable) -> bool:
 SIZES = [(1682, 50, 64, 2), (30522, 512, 768, 12), (100, 10, 8, 1)]
 
 
+@hints(
+    "Count the tables first: what is read and what is multiplied at the end, are these the same vectors?",
+    "A block has 4 d², two layers of d² + d, and two normalisations of 2 d; one normalisation "
+    "stands at the end.",
+)
 def size(answer: Callable) -> bool:
     """Exercise 3. answer(items, places, d, blocks): how many numbers a SASRec learns whose `inner` is d."""
 

@@ -15,7 +15,7 @@ ROOT = BOOK.parent
 PARTS = (
     "site", "citations", "docstrings", "figures", "tabs", "diagrams", "page_head", "page_foot",
     "parts", "status", "linked_tests", "sources", "testpages", "scoreboard", "which_model",
-    "search", "accessible",
+    "folds", "quizzes", "hints", "workshop", "search", "accessible",
 )  # fmt: skip
 
 
