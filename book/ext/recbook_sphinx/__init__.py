@@ -14,7 +14,7 @@ BOOK = Path(__file__).resolve().parents[2]
 ROOT = BOOK.parent
 PARTS = (
     "site", "citations", "docstrings", "figures", "tabs", "diagrams", "page_head", "page_foot",
-    "parts", "status", "linked_tests", "sources", "testpages", "scoreboard", "which_model",
+    "parts", "book_map", "status", "linked_tests", "sources", "testpages", "scoreboard", "headline", "which_model",
     "search", "accessible",
 )  # fmt: skip
 
