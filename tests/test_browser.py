@@ -382,7 +382,8 @@ def test_the_map_of_the_book_is_reached_and_followed_by_keyboard(window, site, w
 
 
 LETTERS = """
-return [...document.querySelectorAll('.rb-map-wide svg a, .rb-map-narrow svg a, svg.rb-figure a')].filter(a => a.checkVisibility())
+return [...document.querySelectorAll('svg.rb-map a, svg.rb-figure a')]
+  .filter(a => a.checkVisibility())
   .flatMap(a => {
     const frame = a.querySelector('rect')?.getBoundingClientRect();
     return frame ? [...a.querySelectorAll('text')].map(t => [t.textContent, t.getBoundingClientRect(), frame]) : [];

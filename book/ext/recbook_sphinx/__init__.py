@@ -14,8 +14,8 @@ BOOK = Path(__file__).resolve().parents[2]
 ROOT = BOOK.parent
 PARTS = (
     "site", "citations", "docstrings", "figures", "tabs", "diagrams", "page_head", "page_foot",
-    "parts", "book_map", "status", "linked_tests", "sources", "testpages", "scoreboard", "headline", "which_model",
-    "search", "accessible",
+    "parts", "book_map", "status", "linked_tests", "sources", "testpages", "scoreboard", "headline",
+    "tools", "which_model", "search", "accessible",
 )  # fmt: skip
 
 
