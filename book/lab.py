@@ -41,6 +41,8 @@ HOW = """\
   order, and needs no other to have run. Then change numbers and run single cells with Shift+Enter.
 - **Frameworks**: cells that begin with `# torch` or `# keras` say the same twice; read the one you know. Where one is
   not installed, its cells are passed over.
+- **Numbers in the text** are computed by the cells and put in when the site is made; here some show their names
+  instead, such as `ev-nothing`. Their values are in the outputs beside them, and on the site.
 - **Exercises** stand at the end. Put your answer in place of the `...`, run the cell, and its check says *right*, or
   what went wrong. The **solution** is the cell below it: look when you have an answer of your own.
 - **Afterwards** *File → Save Notebook As…* keeps your version; `git checkout chapters` brings back the book's.
@@ -113,7 +115,7 @@ def table() -> str:
         ]
         for chapter in own:
             goals = "<br>".join(f"• {cell_safe(goal)}" for goal in chapter.goals)
-            run = f"{chapter.run['seconds']} s" if chapter.run else ""
+            run = f"{chapter.run['seconds']}\u00a0s" if chapter.run else ""
             lines.append(
                 f"| [{chapter.title}]({chapter.page}.ipynb) | {goals} | {chapter.minutes} min | {run} |"
             )
@@ -133,7 +135,7 @@ def notebook() -> dict:
         code("map", "from book import lab\n\nlab.show()", [shown], hidden=True),
         markdown("how", HOW),
         markdown("ask", ASK),
-        code("doctor", "from recbook import doctor\n\ndoctor.main();"),
+        code("doctor", 'import sys\n\n!"{sys.executable}" -m recbook.doctor'),
         markdown("chapters", f"## All chapters\n\n{table()}"),
     ]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}

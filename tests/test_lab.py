@@ -56,7 +56,7 @@ def test_every_chapter_is_in_the_map_and_in_the_table_with_its_goals_and_minutes
             line for line in text.splitlines() if line.startswith(f"| [{chapter.title}]({page}.ipynb)")
         )
         assert all(lab.cell_safe(goal) in row for goal in chapter.goals)
-        assert f"| {chapter.minutes} min | {chapter.run['seconds']} s |" in row
+        assert f"| {chapter.minutes}\u00a0min | {chapter.run['seconds']}\u00a0s |" in row
 
 
 def test_all_links_lead_to_files_beside_it() -> None:
@@ -85,8 +85,13 @@ def test_it_says_how_to_begin() -> None:
     text = texts(lab.notebook())
     for word in ("Restart Kernel and Run All Cells", "solution", "check", "RECBOOK_GPU=1", "made anew"):
         assert word in text, word
+    for file in (
+        "requirements.txt",
+        "pyproject.toml",
+    ):  # without it boxes, labels and numbered formulas are shown raw
+        assert "jupyterlab-myst" in (ROOT / file).read_text("utf-8")
     code = [cell["source"] for cell in lab.notebook()["cells"] if cell["cell_type"] == "code"]
-    assert any("doctor.main()" in source for source in code)
+    assert any("-m recbook.doctor" in source for source in code)
 
 
 def test_it_is_written_valid_and_trusted(home) -> None:

@@ -264,7 +264,7 @@ class ChapterTableDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         note_sources(self.env)
-        box = nodes.container(classes=["rb-chapter-table"])
+        box = nodes.container(classes=["rb-chapter-table", "rb-rows"])
         self.state.nested_parse(StringList(table(book()).splitlines(), source=str(TOC)), 0, box)
         return [box]
 

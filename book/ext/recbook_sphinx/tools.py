@@ -23,7 +23,7 @@ def load() -> dict:
 
 def month(text: str) -> str:
     """2026-05 -> May 2026"""
-    return f"{datetime.date.fromisoformat(f'{text}-01'):%B %Y}" if text else "–"
+    return f"{datetime.date.fromisoformat(f'{text}-01'):%B %Y}"
 
 
 def names(words: list[str]) -> str:
@@ -31,17 +31,26 @@ def names(words: list[str]) -> str:
 
 
 def libraries(data: dict) -> str:
-    rows = ["| Library | Named in | Latest release | Wheels | What it serves |", "|---|---|---|---|---|"]
-    for one in data["library"]:
-        link = f"[{one['name']}]({LINK.format(one['package'])})" if one["release"] else one["name"]
-        release = f"{one['release']}, {month(one['month'])}" if one["release"] else "–"
-        wheel = "yes" if one["wheel"] else "no"
-        rows.append(f"| {link} | {one['where'] or '–'} | {release} | {wheel} | {one['serves']} |")
+    """Two tables: what the documents name, and what they do not."""
+    named = [one for one in data["library"] if one["where"]]
+    others = [one for one in data["library"] if not one["where"]]
     told = (
-        f"Looked up on {day(data['checked'].isoformat())}: releases on PyPI, wheels for Linux on x86-64 and "
-        "Python 3.11 and 3.13. The lower half is in no document; it is what we compare with, or would look at first."
+        f"Looked up on {day(data['checked'].isoformat())}: the latest stable release on PyPI, its month, and whether "
+        "there is a wheel for Linux on x86-64 and Python 3.11 and 3.13."
     )
-    return "\n".join([*rows, "", told])
+    more = "In none of the articles; what we compare with, or would look at first:"
+    return "\n\n".join([told, table(named), more, table(others)])
+
+
+def table(libraries: list[dict]) -> str:
+    rows = ["| Library | Serves | Release | Wheel |", "|---|---|---|---|"]
+    for one in libraries:
+        known = one["release"]
+        link = f"[{one['name']}]({LINK.format(one['package'])})" if known else one["name"]
+        release = f"{one['release']}, {month(one['month'])}" if known else "–"
+        wheel = ("wheel" if one["wheel"] else "no wheel") if known else "–"
+        rows.append(f"| {link} | {one['serves']} | {release} | {wheel} |")
+    return "\n".join(rows)
 
 
 def surprise(data: dict) -> str:
@@ -74,7 +83,7 @@ class ToolsDirective(SphinxDirective):
         part = PARTS.get(self.arguments[0])
         if part is None:
             raise self.error(f"tools: {self.arguments[0]!r} is none of {', '.join(PARTS)}")
-        box = nodes.container(classes=[f"rb-tools-{self.arguments[0]}"])
+        box = nodes.container(classes=["rb-rows"] if self.arguments[0] == "libraries" else [])
         self.state.nested_parse(StringList(part(load()).splitlines(), source=str(DATA)), 0, box)
         return [box]
 
