@@ -117,7 +117,7 @@ def table() -> str:
             goals = "<br>".join(f"• {cell_safe(goal)}" for goal in chapter.goals)
             run = f"{chapter.run['seconds']}\u00a0s" if chapter.run else ""
             lines.append(
-                f"| [{chapter.title}]({chapter.page}.ipynb) | {goals} | {chapter.minutes} min | {run} |"
+                f"| [{chapter.title}]({chapter.page}.ipynb) | {goals} | {chapter.minutes}\u00a0min | {run} |"
             )
         lines.append("")
     return "\n".join(lines).rstrip()
