@@ -25,6 +25,7 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / "recbook-stamp"
 HTML = ROOT / "_build" / "html"
+START = ROOT / "start.ipynb"
 REPORTS = ROOT / "_build" / "test"
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
 WORDS_PER_MINUTE = 200
@@ -229,10 +230,11 @@ def serve(arguments: argparse.Namespace) -> None:
 
 
 def lab(arguments: argparse.Namespace) -> None:
-    """open the chapters in JupyterLab, to run and change them"""
+    """open the chapters in JupyterLab, to run and change them, beginning with a map of them"""
     setup()
     data()
-    call(PYTHON, "-m", "jupyter", "lab", "chapters")
+    must(PYTHON, ROOT / "book" / "lab.py")  # writes start.ipynb
+    call(PYTHON, "-m", "jupyter", "lab", START)
 
 
 def workshop(arguments: argparse.Namespace) -> None:
@@ -531,6 +533,7 @@ def clean(arguments: argparse.Namespace) -> None:
         names.append(".venv")
     for name in names:
         shutil.rmtree(ROOT / name, ignore_errors=True)
+    START.unlink(missing_ok=True)
     for top in ("recbook", "tests", "book", "benchmarks", "experiments", "chapters"):
         for pattern in ("**/__pycache__", "**/.ipynb_checkpoints"):
             for folder in (ROOT / top).glob(pattern):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import inspect
 import logging
@@ -34,6 +35,7 @@ __all__ = [
 ]  # figures' own, for chapters
 __all__ += ["HER_RATINGS", "PERSON", "glue", "her_history", "setup", "source"]
 
+ASK_FOR_GPU = "RECBOOK_GPU"
 FRAMEWORKS = {"torch": ("PyTorch", "torch"), "keras": ("Keras", "keras")}
 
 # The reader's companion through the book: five films and what she gave them.
@@ -53,7 +55,12 @@ def setup(seed: int = 0) -> None:
 
     Prints which of the two frameworks are there. A cell whose first line is `# torch` or `# keras` is
     replaced by a note where that framework is not installed, and one that begins with `# both` where either is not.
+
+    A chapter computes on the processor, so that its numbers are the book's, unless the environment has RECBOOK_GPU=1.
     """
+    asked = os.environ.get(ASK_FOR_GPU) == "1"
+    if get_ipython() is not None and not asked:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before a framework looks
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     random.seed(seed)
@@ -82,6 +89,18 @@ def setup(seed: int = 0) -> None:
     if there["keras"]:
         words[1] += f" (on {backend.name()})"
     print(", ".join(words) + ".")
+    if asked:
+        print(_where(there))
+
+
+def _where(there: dict[str, bool]) -> str:
+    """Where models compute whose device is "auto", for each framework that is there."""
+    found = [
+        f"{label} computes on {importlib.import_module(f'recbook.{name}.base').resolve_device('auto')}"
+        for name, (label, _) in FRAMEWORKS.items()
+        if there[name]
+    ]
+    return f"A GPU is asked for: {', '.join(found)}."
 
 
 def _passing_over(absent: tuple[str, ...]):

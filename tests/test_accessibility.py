@@ -101,7 +101,9 @@ return [...document.querySelectorAll('article.bd-article img, article.bd-article
     name: e.tagName === 'IMG' ? e.getAttribute('src') : e.outerHTML.slice(0, 80),
     content: e.closest('.cell_output, figure, .figure') !== null,
     hidden: e.closest('[aria-hidden=true], [role=presentation]') !== null,
-    alt: e.tagName === 'IMG' ? e.getAttribute('alt') : e.getAttribute('role') === 'img' ? named(e) : null,
+    // A drawing is an image, or a group where it has links: those of an image could not be reached.
+    alt: e.tagName === 'IMG' ? e.getAttribute('alt')
+      : e.getAttribute('role') === (e.querySelector('a[href]') ? 'group' : 'img') ? named(e) : null,
   }));
 """
 

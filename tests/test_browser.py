@@ -24,7 +24,7 @@ HEAVIEST = 500_000  # bytes of a page's own content, gzipped
 MOST_SHIFT = 0.1
 SLOWEST = 1000  # ms until something can be read
 # Pages that must have drawings in them, so that the tests of drawings cannot pass for want of any.
-DRAWN = {"index": 1, "chapters/introduction": 1}
+DRAWN = {"index": 3, "chapters/introduction": 1}
 
 FORMULAS = """
 const all = [...document.querySelectorAll('.math.notranslate')];
@@ -338,3 +338,76 @@ def test_search_opens_and_asks_by_keyboard(window, site) -> None:
     window.wait(
         "location.pathname.endsWith('/search.html') && document.querySelector('#search-results li > a')"
     )
+
+
+# --- the first page, and the way through the book ------------------------------------------------------------------
+
+
+def test_the_first_page_shows_in_one_screen_what_the_book_is(window, site) -> None:
+    window.open(f"{site}/index.html")
+    parts = [
+        ".rb-lead",
+        ".rb-whom",
+        ".rb-map-wide svg",
+        ".rb-headline svg",
+        ".rb-headline-words > p:first-child",
+    ]
+    for part in parts:
+        place = window.run(
+            "const b = document.querySelector(arguments[0]).getBoundingClientRect(); return [b.top, b.bottom]",
+            part,
+        )
+        assert 0 < place[0] < place[1] <= 900, (part, place)
+
+
+@pytest.mark.parametrize(("width", "shown"), [(1440, "wide"), (390, "narrow")])
+def test_the_map_of_the_book_is_reached_and_followed_by_keyboard(window, site, width, shown) -> None:
+    window.look(width, 900)
+    window.open(f"{site}/index.html")
+    for kind in ("wide", "narrow"):
+        seen = window.run(f"return document.querySelector('.rb-map-{kind} svg').checkVisibility()")
+        assert seen == (kind == shown)
+    link = f".rb-map-{shown} a[href$='chapters/evaluation.html']"
+    window.run(f'document.querySelector("{link}").focus()')
+    assert window.run(
+        "return document.activeElement.matches(arguments[0]) && document.activeElement.matches(':focus')",
+        link,
+    )
+    box = window.run(f'return document.querySelector("{link}").getBoundingClientRect().toJSON()')
+    assert box["left"] >= 0 and box["right"] <= width and box["height"] >= 24  # large enough for a finger
+    from selenium.webdriver import Keys
+
+    window.press(Keys.ENTER)
+    window.wait("location.pathname.endsWith('/chapters/evaluation.html')")
+
+
+LETTERS = """
+return [...document.querySelectorAll('svg.rb-map a, svg.rb-figure a')]
+  .filter(a => a.checkVisibility())
+  .flatMap(a => {
+    const frame = a.querySelector('rect')?.getBoundingClientRect();
+    return frame ? [...a.querySelectorAll('text')].map(t => [t.textContent, t.getBoundingClientRect(), frame]) : [];
+  }).filter(([words, t, f]) => t.left < f.left || t.right > f.right || t.top < f.top || t.bottom > f.bottom + 1)
+  .map(([words]) => words);
+"""
+
+
+@pytest.mark.parametrize("width", [1440, 820, 390])
+def test_words_of_the_maps_stay_in_their_boxes(window, site, width) -> None:
+    for page in ("index", "chapters/foundations", "chapters/neural"):
+        window.look(width, 900)
+        window.open(f"{site}/{page}.html")
+        assert window.run("return document.querySelectorAll('svg a rect').length") > 0
+        assert window.run(LETTERS) == [], page
+
+
+def test_the_book_can_be_read_from_the_first_page_to_the_last_by_the_links_at_the_foot(site) -> None:
+    found = {way: [] for way in ("left-prev", "right-next")}
+    for page in PAGES:
+        text = (HTML / f"{page}.html").read_text("utf-8")
+        for way, led in found.items():
+            link = re.search(rf'<a class="{way}"\s+href="([^"]+)"', text)
+            led.append(link and (HTML / page).parent.joinpath(link[1]).resolve())
+    files = [(HTML / f"{page}.html").resolve() for page in PAGES]
+    assert found["right-next"] == [*files[1:], None]
+    assert found["left-prev"] == [None, *files[:-1]]

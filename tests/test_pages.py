@@ -77,6 +77,22 @@ def test_a_chapter_is_read_from_its_notebook() -> None:
             "{doc}`/chapters/factorization_machines`: their equations.",
         ),
         ("The chapter on losses.", ["chapters/losses"], "The chapter on {doc}`/chapters/losses`."),
+        (
+            "The chapters on logistic regression and factorisation machines: fields.",
+            ["chapters/logistic", "chapters/factorization_machines"],
+            "The chapters on {doc}`/chapters/logistic` and {doc}`/chapters/factorization_machines`: fields.",
+        ),
+        (
+            "Biases, from the chapter on neighbours; RMSE, from the chapter on evaluation.",
+            ["chapters/neighbors", "chapters/evaluation"],
+            "Biases, from the chapter on {doc}`/chapters/neighbors`; "
+            "RMSE, from the chapter on {doc}`/chapters/evaluation`.",
+        ),
+        (
+            "No model: this chapter has four, each a line.",
+            [],
+            "No model: this chapter has four, each a line.",
+        ),
         ("Means, shares and logarithms.", [], "Means, shares and logarithms."),
         ("The chapter on matrices of any book.", [], "The chapter on matrices of any book."),
     ],
@@ -89,6 +105,9 @@ def test_prerequisites_that_are_chapters_become_links(sentence: str, needs: list
 @pytest.mark.parametrize("page", NOTEBOOKS)
 def test_chapters_build_on_earlier_chapters_of_the_book(page: str) -> None:
     found = chapters.read_chapter(page)
+    told = [sentence for sentence in found.prerequisites if re.search(r"(?<!this )\bchapters?\b", sentence)]
+    unread = [sentence for sentence in told if chapters.linked(sentence) == sentence]
+    assert not unread, f"{page}: which chapter is meant? {unread}"
     assert set(found.needs) <= set(NOTEBOOKS[: NOTEBOOKS.index(page)]), f"{page} builds on {found.needs}"
     assert found.question, f"{page}: its title is followed by a question in bold"
 

@@ -14,8 +14,8 @@ BOOK = Path(__file__).resolve().parents[2]
 ROOT = BOOK.parent
 PARTS = (
     "site", "citations", "docstrings", "figures", "tabs", "diagrams", "page_head", "page_foot",
-    "parts", "status", "linked_tests", "sources", "testpages", "scoreboard", "which_model",
-    "folds", "quizzes", "hints", "workshop", "search", "accessible",
+    "parts", "book_map", "status", "linked_tests", "sources", "testpages", "scoreboard", "headline", "tools",
+    "which_model", "folds", "quizzes", "hints", "workshop", "search", "accessible",
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -15,8 +16,9 @@ TOC = ROOT / "_toc.yml"
 TITLE = re.compile(
     r"\A(?:\([\w-]+\)=\n)?# (?P<title>[^\n]+)\n+(?:\*\*(?P<question>.+?)\*\*(?=\n\n|\Z))?", re.S
 )
-# "The chapter data.", "The chapter on data.", "The chapters data and evaluation: its splits."
-NEEDS = re.compile(r"(The chapters? (?:on )?)(\w+(?:(?:, | and )\w+)*)(\.|:.*)", re.S)
+# A chapter's name or title: "The chapters data and evaluation: its splits.", "RMSE, from the chapter on neighbours."
+# One word before a full stop or a colon is taken for a name unseen, so that a wrong one is found.
+LISTED = r"\b(chapters? (?:on )?)((?:NAME)(?:(?:, | and )(?:NAME))*|\w+(?:(?:, | and )\w+)*(?=\.|:))"
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class Chapter:
     @property
     def needs(self) -> list[str]:
         """The pages that this one builds on."""
-        found = [NEEDS.fullmatch(sentence) for sentence in self.prerequisites]
-        return [f"chapters/{name}" for match in found if match for name in re.split(", | and ", match[2])]
+        lists = [match[2] for sentence in self.prerequisites for match in listed().finditer(sentence)]
+        return list(dict.fromkeys(page_of(name[0]) for names in lists for name in one_name().finditer(names)))
 
 
 def read_parts(toc: Path = TOC) -> list[Part]:
@@ -93,13 +95,40 @@ def has_picture(output: dict) -> bool:
     return any(kind.startswith("image/") for kind in output.get("data", {}))
 
 
+@cache
+def known_names() -> dict[str, str]:
+    """What a prerequisite may call a chapter -> its page: its name, and its title in small letters."""
+    names = {}
+    for page in (page for part in read_parts() for page in part.pages):
+        if chapter := read_chapter(page):
+            names |= {page.rpartition("/")[2]: page, chapter.title.lower(): page}
+    return names
+
+
+@cache
+def one_name() -> re.Pattern:
+    """Finds the names in a list of chapters one by one, the longest first."""
+    known = "|".join(map(re.escape, sorted(known_names(), key=len, reverse=True)))
+    return re.compile(rf"\b(?:{known}|(?!and\b)\w+)\b")
+
+
+@cache
+def listed() -> re.Pattern:
+    """Finds a list of chapters in a prerequisite."""
+    return re.compile(LISTED.replace("NAME", one_name().pattern.replace(r"|(?!and\b)\w+", "")))
+
+
+def page_of(name: str) -> str:
+    return known_names().get(name, f"chapters/{name}")
+
+
 def linked(prerequisite: str) -> str:
     """A prerequisite in MyST Markdown, the chapters that it names as links."""
-    match = NEEDS.fullmatch(prerequisite)
-    if not match:
-        return prerequisite
-    names = re.sub(r"\w+", lambda word: word[0] if word[0] == "and" else link(word[0]), match[2])
-    return f"{match[1]}{names}{match[3]}"
+
+    def links(match: re.Match) -> str:
+        return match[1] + one_name().sub(lambda name: link(page_of(name[0]).rpartition("/")[2]), match[2])
+
+    return listed().sub(links, prerequisite)
 
 
 def link(name: str) -> str:

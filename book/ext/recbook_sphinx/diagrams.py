@@ -19,6 +19,7 @@ from . import BOOK
 
 STATIC = BOOK / "static"
 SVG = "{http://www.w3.org/2000/svg}"
+PAGE = re.compile(r'(?<= href=")page:([^"]+)')  # a link of a drawing to a page of the book
 COLOUR = re.compile(r"var\(--[\w-]+, (#[0-9a-f]{6})\)")  # of the page; in print the value after the comma
 
 
@@ -35,13 +36,17 @@ def description(svg: str) -> str:
         if not text:
             raise ValueError(f"it has no <{name}>")
         words.append(text.rstrip("."))
-    if root.get("role") != "img" or "aria-labelledby" not in root.attrib:
-        raise ValueError('it lacks role="img" and aria-labelledby="…" with the ids of <title> and <desc>')
+    role = (
+        "group" if root.find(f".//{SVG}a") is not None else "img"
+    )  # of an image, links could not be reached
+    if root.get("role") != role or "aria-labelledby" not in root.attrib:
+        raise ValueError(f'it lacks role="{role}" and aria-labelledby="…" with the ids of <title> and <desc>')
     return ". ".join(words) + "."
 
 
 def for_print(svg: str) -> str:
-    """The drawing with the colours of the light page, and a font of its own."""
+    """The drawing with the colours of the light page and a font of its own, without links."""
+    svg = re.sub(r"</?a\b[^>]*>", "", svg).replace(' role="group"', ' role="img"', 1)
     return COLOUR.sub(r"\1", svg).replace("<svg ", '<svg font-family="sans-serif" ', 1)
 
 
@@ -70,12 +75,16 @@ class DrawDiagrams(SphinxPostTransform):
     def run(self, **kwargs) -> None:
         for node in list(self.document.findall(diagram)):
             if self.app.builder.format == "html":
-                drawn = nodes.raw("", f'<div class="rb-diagram">{node["svg"].strip()}</div>', format="html")
+                svg = PAGE.sub(self.address, node["svg"]).strip()
+                drawn = nodes.raw("", f'<div class="rb-diagram">{svg}</div>', format="html")
             elif self.app.builder.format == "latex":
                 drawn = self.image(node)
             else:
                 drawn = nodes.paragraph("", description(node["svg"]))
             node.replace_self(drawn)
+
+    def address(self, match: re.Match) -> str:
+        return self.app.builder.get_relative_uri(self.env.docname, match[1])
 
     def image(self, node: diagram) -> nodes.image:
         folder = Path(self.app.doctreedir) / "diagrams"

@@ -20,54 +20,76 @@ from .diagrams import diagram
 WIDTH, LEFT, ROW, HEIGHT, BEND = 360, 64, 64, 48, 13
 
 
-def draw(name: str, chapters: list[Chapter], titles: dict[str, str]) -> str:
+def draw(
+    name: str, chapters: list[Chapter], titles: dict[str, str], arrows: list[tuple[str, str]] | None = None
+) -> str:
     """A map of a part as SVG: a box a chapter, in reading order; an arrow from each to what builds on it.
 
     titles : page -> title, of all chapters up to the end of this part
+    arrows : those of the whole book that are drawn or, from other parts, named; default: all that chapters name
     """
+    if arrows is None:
+        arrows = [(need, chapter.page) for chapter in chapters for need in chapter.needs]
     places = {chapter.page: i for i, chapter in enumerate(chapters)}
-    boxes, arrows, words = [], [], []
+    boxes, lines, words = [], [], []
     for i, chapter in enumerate(chapters):
         if unknown := [page for page in chapter.needs if page not in titles]:
             raise ValueError(
                 f"{chapter.page} builds on {unknown[0]}, which is no earlier chapter of the book"
             )
-        inside = [page for page in chapter.needs if page in places]
-        outside = [titles[page] for page in chapter.needs if page not in places]
-        for page in inside:
-            if places[page] >= i:
+        for page in chapter.needs:
+            if places.get(page, -1) >= i:
                 raise ValueError(f"{chapter.page} builds on {page}, which comes after it")
-            arrows.append(arrow(places[page], i))
+        direct = [a for a, b in arrows if b == chapter.page]
+        lines += [arrow(places[page], i) for page in direct if page in places]
+        outside = [titles[page] for page in direct if page not in places]
         note = f"{chapter.minutes} minutes" + (f", after {', '.join(outside)}" if outside else "")
-        boxes.append(box(i, chapter.title, note))
+        boxes.append(box(i, chapter, note))
         needs = [titles[page] for page in chapter.needs]
         words.append(f"{chapter.title} builds on {' and '.join(needs)}." if needs else f"{chapter.title}.")
     return "\n".join(
         [
             f'<svg class="rb-figure" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {ROW * len(chapters)}" '
-            f'role="img" aria-labelledby="{name}-title {name}-text">',
+            f'role="group" aria-labelledby="{name}-title {name}-text">',
             f'<title id="{name}-title">The chapters of this part, and which builds on which</title>',
             f'<desc id="{name}-text">In reading order: {html.escape(" ".join(words))}</desc>',
             f'<defs><marker id="{name}-tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="9" markerHeight="9" '
             'markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0 L10 5 L0 10 z" '
             'style="fill:var(--rb-grey, #56616b)"/></marker></defs>',
-            *(line.replace("TIP", f"{name}-tip") for line in arrows),
+            *(line.replace("TIP", f"{name}-tip") for line in lines),
             *boxes,
             "</svg>",
         ]
     )
 
 
-def box(i: int, title: str, note: str) -> str:
+def arrows_of(chapters: dict[str, Chapter]) -> list[tuple[str, str]]:
+    """(a, b) for every b that builds on a, without those that follow from others: a to b to c says a to c."""
+    above: dict[str, set[str]] = {}
+    found = []
+    for page, chapter in chapters.items():
+        if unknown := [need for need in chapter.needs if need not in above]:
+            raise ValueError(f"{page} builds on {unknown[0]}, which is no earlier chapter of the book")
+        found += [
+            (need, page)
+            for need in chapter.needs
+            if not any(need in above[other] for other in chapter.needs if other != need)
+        ]
+        above[page] = set(chapter.needs).union(*(above[need] for need in chapter.needs))
+    return found
+
+
+def box(i: int, chapter: Chapter, note: str) -> str:
     top = i * ROW + (ROW - HEIGHT) // 2
-    lines = ((21, 15, 600, "text, #1c252c", title), (39, 13, 400, "grey, #56616b", note))
-    return (
-        f'<rect x="{LEFT}" y="{top}" width="{WIDTH - LEFT - 2}" height="{HEIGHT}" rx="8" '
-        'style="fill:var(--rb-soft, #f3f6f8);stroke:var(--rb-blue, #0b62a3);stroke-width:2"/>'
-    ) + "".join(
+    lines = ((21, 14, 600, "text, #1c252c", chapter.title), (39, 13, 400, "grey, #56616b", note))
+    words = "".join(
         f'<text x="{LEFT + 14}" y="{top + down}" style="font-size:{size}px;font-weight:{weight};'
         f'fill:var(--rb-{colour});text-anchor:start">{html.escape(text)}</text>'
         for down, size, weight, colour, text in lines
+    )
+    return (
+        f'<a href="page:{chapter.page}"><rect x="{LEFT}" y="{top}" width="{WIDTH - LEFT - 2}" height="{HEIGHT}" rx="8" '
+        f'style="fill:var(--rb-soft, #f3f6f8);stroke:var(--rb-blue, #0b62a3);stroke-width:2"/>{words}</a>'
     )
 
 
@@ -104,7 +126,8 @@ class PartDirective(SphinxDirective):
         chapters = [known[page] for page in mine.pages if page in known]
         name = self.env.docname.rpartition("/")[2]
         try:
-            svg = draw(name, chapters, {page: chapter.title for page, chapter in known.items()})
+            titles = {page: chapter.title for page, chapter in known.items()}
+            svg = draw(name, chapters, titles, arrows_of(known))
         except ValueError as error:
             raise self.error(f"part: {error}") from error
         box = nodes.container(classes=["rb-part-chapters"])
