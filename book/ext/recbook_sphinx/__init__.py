@@ -16,7 +16,7 @@ ROOT = BOOK.parent
 PARTS = (
     "site", "citations", "docstrings", "figures", "tabs", "diagrams", "page_head", "page_foot",
     "parts", "status", "linked_tests", "sources", "testpages", "scoreboard", "which_model",
-    "search", "terms", "previews", "accessible",
+    "search", "terms", "names", "previews", "accessible",
 )  # fmt: skip
 
 

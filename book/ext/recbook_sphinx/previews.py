@@ -60,7 +60,9 @@ def typeset(latex: str) -> str:
 def add_previews(app: Sphinx, page: str, template: str, context: dict, doctree) -> None:
     if doctree is None or "body" not in context or app.builder.format != "html":
         return
-    equations = {anchor: latex for found in all_equations(app.env).values() for anchor, latex in found.items()}
+    equations = {
+        anchor: latex for found in all_equations(app.env).values() for anchor, latex in found.items()
+    }
     shown: dict[str, str] = {}
     for link in doctree.findall(nodes.reference):
         uri = link.get("refuri") or f"#{link.get('refid', '')}"

@@ -255,7 +255,7 @@ def merge(app: Sphinx, env: BuildEnvironment, pages: set[str], other: BuildEnvir
 def renew(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """The glossary's page is written anew where a chapter's terms have changed."""
     written = getattr(env, "recbook_terms_written", None)
-    env.recbook_terms_written = {page: list(names) for page, names in all_uses(env).items()}
+    env.recbook_terms_written = dict(all_uses(env))
     return [PAGE] if PAGE in env.all_docs and written != env.recbook_terms_written else []
 
 
