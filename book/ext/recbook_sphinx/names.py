@@ -1,8 +1,8 @@
 """The package's public names and the chapters: who uses which, read from the code cells of the notebooks.
 
-Public is what the pages of the package document. Each name there gets a line with the chapters that treat it (they use it in
-code or name it in prose, derive an equation of its docstring, or teach its module) and with the corrections of
-sources.toml whose section holds such an equation. Each chapter ends with the names that its code uses (page_foot.py).
+Public is what the pages of the package document. Each name there gets a line with the chapters that treat it (they
+use it in code or name it in prose, derive an equation of its docstring, or teach its module) and with the corrections
+of sources.toml whose section holds such an equation. Each chapter ends with the names that its code uses.
 `{names}` is a table of them. In Keras' wing a docstring that is PyTorch's word for word is printed once.
 """
 
@@ -259,7 +259,8 @@ class NameChapters(SphinxPostTransform):
             signature = next(described.findall(addnodes.desc_signature))
             name = f"{signature.get('module')}.{signature.get('fullname')}"
             content = next(iter(described.findall(addnodes.desc_content)))
-            line = self.line(name) if name in public else None
+            twice = name.startswith(WINGS[1]) and both(name)[1] in public  # said under PyTorch
+            line = self.line(name) if name in public and not twice else None
             if line is not None:
                 inner = [i for i, child in enumerate(content.children) if isinstance(child, addnodes.desc)]
                 content.insert(inner[0] if inner else len(content), line)
