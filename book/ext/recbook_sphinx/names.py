@@ -40,6 +40,7 @@ TAUGHT = {
     "data": ("interactions", "datasets", "preprocessing", "features", "splits", "sampling"),
     "evaluation": ("metrics", "evaluation", "comparison"),
     "frameworks": ("twins", "keras.backend"),
+    "transformers": ("sizes",),
 }
 
 

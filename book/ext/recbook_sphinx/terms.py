@@ -42,6 +42,7 @@ UNREAD = (
     nodes.math,
     nodes.FixedTextElement,
     nodes.Invisible,
+    nodes.system_message,  # taken out later
     nodes.reference,
     addnodes.pending_xref,
 )
