@@ -317,7 +317,7 @@ def test_docstrings_of_the_house_become_restructured_text() -> None:
 
 k, min_k : neighbours
     at most and at least
-seed : a number
+seed : a number;  n : another
 
     shell command --flag
 
@@ -337,6 +337,8 @@ Source: a paper.
         "   neighbours at most and at least",
         "``seed``",
         "   a number",
+        "``n``",
+        "   another",
         "",
         ".. code-block:: text",
         "",

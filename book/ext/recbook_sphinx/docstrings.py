@@ -18,6 +18,9 @@ from . import ROOT
 from .names import sections_of_equations
 
 ITEM = re.compile(r"^(\w[\w.]*(?:, \w[\w.]*)*) : (.*)$")
+SEVERAL = re.compile(
+    r"; +(?=\w[\w.]*(?:, \w[\w.]*)* : )"
+)  # items on one line: "k : at most;  min_k : at least"
 CODE = re.compile(r"(`[^`]+`)")
 EQUATION = r"(?P<equation>(?:equation )?)\((?P<label>[a-z]+-[a-z][\w-]*)\)"
 OTHERS = r"(?: et al\.|(?:, [A-Z][\w-]+)*,? (?:and|&) [A-Z][\w-]+)?"
@@ -46,7 +49,9 @@ def blocks(lines: list[str]) -> list[tuple[str, str, str]]:
         elif not fresh and found[-1][0] == "code":
             found[-1][2] += "\n" + line
         elif item:
-            found.append(["item", item[1], item[2]])
+            for part in SEVERAL.split(line):
+                name, _, words = part.partition(" : ")
+                found.append(["item", name, words])
             fresh = False
         elif terms and not line.startswith(" "):
             if fresh and found[-1][0] == "item":  # a paragraph after the list ends the section
