@@ -23,6 +23,7 @@ from .linked_tests import test_link
 DATA = BOOK / "sources.toml"
 FIELDS = ("id", "where", "title", "verdict", "says", "wrong", "correction", "chapter", "place", "test")
 OPTIONAL = ("place_text",)  # the words of the link, where `place` is no section with a title of its own
+MORE = "Why, where in the book, and the test"
 VERDICTS = {
     "right": "right as it stands",
     "incomplete": "right, but something that is needed to use it is missing",
@@ -166,21 +167,25 @@ class SourcesDirective(SphinxDirective):
         )
         box += head
         right = entry["verdict"] == "right"
-        fields = nodes.field_list()
-        for name, kind, text in (
-            ("As printed", "says", entry["says"]),
-            ("In full" if right else "Right", "correction", entry["correction"]),
-            ("Mind" if right else "Why", "wrong", entry["wrong"]),
-        ):
-            body = nodes.field_body(classes=[f"rb-source-{kind}"])
-            self.parse(body, text.strip())
-            fields += nodes.field("", nodes.field_name("", name), body)
-        box += fields
+        shown = (("As printed", "says"), ("In full" if right else "Right", "correction"))
+        box += self.fields(entry, shown)
+        # What explains is folded: a page of errata is read for what is printed and what is right.
+        box += nodes.raw("", f'<details class="rb-source-more"><summary>{MORE}</summary>', format="html")
+        box += self.fields(entry, (("Mind" if right else "Why", "wrong"),))
         foot = nodes.container(classes=["rb-source-foot"])
         self.parse(foot, f"In the book: {reference(entry['place'], entry.get('place_text'))}")
         foot += nodes.paragraph("", "Guarded by ", test_link("", node_id=entry["test"]))
         box += foot
+        box += nodes.raw("", "</details>", format="html")
         return box
+
+    def fields(self, entry: dict, parts: tuple[tuple[str, str], ...]) -> nodes.field_list:
+        fields = nodes.field_list()
+        for name, kind in parts:
+            body = nodes.field_body(classes=[f"rb-source-{kind}"])
+            self.parse(body, entry[kind].strip())
+            fields += nodes.field("", nodes.field_name("", name), body)
+        return fields
 
 
 class VerdictsDirective(SphinxDirective):
