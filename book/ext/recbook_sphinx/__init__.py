@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import zlib
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -15,7 +16,7 @@ ROOT = BOOK.parent
 PARTS = (
     "site", "citations", "docstrings", "figures", "tabs", "diagrams", "page_head", "page_foot",
     "parts", "book_map", "status", "linked_tests", "sources", "testpages", "scoreboard", "headline", "tools",
-    "which_model", "folds", "quizzes", "hints", "workshop", "search", "accessible",
+    "which_model", "folds", "quizzes", "hints", "workshop", "search", "terms", "names", "previews", "accessible",
 )  # fmt: skip
 
 
@@ -29,4 +30,10 @@ def setup(app: Sphinx) -> dict:
         os.environ.setdefault("KERAS_BACKEND", "torch")
     for name in PARTS:
         importlib.import_module(f"{__name__}.{name}").setup(app)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"env_version": stamp(), "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def stamp() -> int:
+    """A number of these files' text: when it changes, an older build's pages are read again."""
+    text = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    return zlib.crc32(text)

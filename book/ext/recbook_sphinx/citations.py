@@ -1,11 +1,18 @@
-"""Bibliography style `recbook`: entries are labelled by author and year, as the citations in the text are."""
+"""Bibliography style `recbook`: entries are labelled by author and year, as the citations in the text are.
+
+Each entry ends with the pages that cite it, in the order of the book.
+"""
 
 from __future__ import annotations
 
+from docutils import nodes
 from pybtex.plugin import register_plugin
 from pybtex.style.formatting.plain import Style as PlainStyle
 from pybtex.style.labels import BaseLabelStyle
 from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+from .chapters import read_parts
 
 
 def author_year(entry) -> str:
@@ -39,5 +46,34 @@ class RecbookStyle(PlainStyle):
     default_label_style = AuthorYearLabels
 
 
+class NamePages(SphinxPostTransform):
+    default_priority = 7  # after the entries are written, before references are resolved
+    formats = ("html",)
+
+    def run(self, **kwargs) -> None:
+        if not (entries := list(self.document.findall(nodes.citation))):
+            return
+        domain = self.env.get_domain("cite")
+        keys = {citation.citation_id: citation.key for citation in domain.citations}
+        order = [page for part in read_parts() for page in part.pages]
+        places: dict[str, dict[str, str]] = {}  # key → page → anchor of the first citation there
+        for cited in sorted(domain.citation_refs, key=lambda cited: cited.line or 0):
+            for target in cited.targets:
+                places.setdefault(target.key, {}).setdefault(cited.docname, cited.citation_ref_id)
+        for entry in entries:
+            pages = places.get(keys.get(entry["ids"][0]), {})
+            line = nodes.paragraph(classes=["rb-used-in"])
+            for page in sorted(
+                pages, key=lambda page: (order.index(page) if page in order else len(order), page)
+            ):
+                line += nodes.Text(", " if line.children else "In ")
+                uri = self.app.builder.get_relative_uri(self.env.docname, page)
+                title = self.env.titles[page].astext()
+                line += nodes.reference("", title, refuri=f"{uri}#{pages[page]}", internal=True)
+            if line.children:
+                entry += line
+
+
 def setup(app: Sphinx) -> None:
+    app.add_post_transform(NamePages)
     register_plugin("pybtex.style.formatting", "recbook", RecbookStyle)

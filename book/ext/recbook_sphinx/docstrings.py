@@ -1,20 +1,31 @@
 """Turn the package's docstrings, which are plain text, into what autodoc expects.
 
 The house style: paragraphs; lines "name : meaning" with a hanging indent; headings underlined with dashes
-(Raises) over terms with indented text; indented paragraphs are listings; `code` in single backticks;
-"equation (label)" for an equation of a chapter.
+(Raises) over terms with indented text; indented paragraphs are listings; `code` in single backticks; "equation
+(label)", or the label of a second one in brackets, for an equation of a chapter; "Resnick et al. 1994" for a paper.
 """
 
 from __future__ import annotations
 
 import re
 import textwrap
+from functools import cache
 
+from pybtex.database import parse_file
 from sphinx.application import Sphinx
 
+from . import ROOT
+from .names import sections_of_equations
+
 ITEM = re.compile(r"^(\w[\w.]*(?:, \w[\w.]*)*) : (.*)$")
+SEVERAL = re.compile(
+    r"; +(?=\w[\w.]*(?:, \w[\w.]*)* : )"
+)  # items on one line: "k : at most;  min_k : at least"
 CODE = re.compile(r"(`[^`]+`)")
-EQUATION = re.compile(r"equation \((?P<label>[a-z][\w-]*)\)")
+EQUATION = r"(?P<equation>(?:equation )?)\((?P<label>[a-z]+-[a-z][\w-]*)\)"
+OTHERS = r"(?: et al\.|(?:, [A-Z][\w-]+)*,? (?:and|&) [A-Z][\w-]+)?"
+PAPER = rf"(?P<who>[A-Z][\w-]+){OTHERS},? (?:[A-Z]{{3,7}} )?(?P<year>(?:19|20)\d\d)"
+LINKED = re.compile(f"{EQUATION}|{PAPER}")
 
 
 def blocks(lines: list[str]) -> list[tuple[str, str, str]]:
@@ -38,7 +49,9 @@ def blocks(lines: list[str]) -> list[tuple[str, str, str]]:
         elif not fresh and found[-1][0] == "code":
             found[-1][2] += "\n" + line
         elif item:
-            found.append(["item", item[1], item[2]])
+            for part in SEVERAL.split(line):
+                name, _, words = part.partition(" : ")
+                found.append(["item", name, words])
             fresh = False
         elif terms and not line.startswith(" "):
             if fresh and found[-1][0] == "item":  # a paragraph after the list ends the section
@@ -56,6 +69,30 @@ def blocks(lines: list[str]) -> list[tuple[str, str, str]]:
     return [tuple(block) for block in found]
 
 
+def escaped(text: str) -> str:
+    return re.sub(r"([\\*|_])", r"\\\1", text)
+
+
+def link_of(match: re.Match) -> str | None:
+    """A role for what was found; None for what is no equation and no paper of the book."""
+    if match["label"]:
+        # Without the word before it, it may be any word in brackets.
+        known = match["equation"] or match["label"] in sections_of_equations()
+        return f"{match['equation']}:eq:`{match['label']}`" if known else None
+    keys = papers().get((match["who"], match["year"]), [])
+    return f":cite:alp:`{keys[0]}`" if len(keys) == 1 else None
+
+
+@cache
+def papers() -> dict[tuple[str, str], list[str]]:
+    """(first author's last name, year) → keys of the bibliography"""
+    found: dict[tuple[str, str], list[str]] = {}
+    for key, entry in parse_file(str(ROOT / "references.bib")).entries.items():
+        first = entry.persons["author"][0]
+        found.setdefault((" ".join(first.last_names), entry.fields["year"]), []).append(key)
+    return found
+
+
 def markup(text: str) -> str:
     """Escape what reStructuredText would read as its own, and set `code` and equations."""
     out = []
@@ -64,13 +101,11 @@ def markup(text: str) -> str:
             out.append(f"`{piece}`")
             continue
         last = 0
-        for match in EQUATION.finditer(piece):
-            out.append(
-                re.sub(r"([\\*|_])", r"\\\1", piece[last : match.start()])
-                + f"equation :eq:`{match['label']}`"
-            )
-            last = match.end()
-        out.append(re.sub(r"([\\*|_])", r"\\\1", piece[last:]))
+        for match in LINKED.finditer(piece):
+            if link := link_of(match):
+                out += [escaped(piece[last : match.start()]), link]
+                last = match.end()
+        out.append(escaped(piece[last:]))
     return "".join(out)
 
 

@@ -1,15 +1,17 @@
-"""`{page-foot}`: when, how long, with which versions and on which data a notebook ran, at the end of its page."""
+"""`{page-foot}`: at the end of a chapter the package's names that it uses, and how its notebook was run last."""
 
 from __future__ import annotations
 
 import datetime
 import json
+from pathlib import Path
 
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from . import names
 from .chapters import read_chapter
 
 SHORT = 12  # digits of a hash, of 64
@@ -55,6 +57,11 @@ def foot(page: str, run: dict) -> str:
     return f"Run on {day(run['date'])} in {run['seconds']} seconds with {versions(run)}. {data(run)}"
 
 
+def short(name: str) -> tuple[str, str]:
+    """Sorts names by their last part."""
+    return name.rpartition(".")[2].lower(), name
+
+
 class PageFootDirective(SphinxDirective):
     has_content = False
 
@@ -62,10 +69,20 @@ class PageFootDirective(SphinxDirective):
         chapter = read_chapter(self.env.docname, self.env.srcdir)
         if chapter is None:
             raise self.error("page-foot: this page is no notebook")
+        path = Path(self.env.srcdir, f"{self.env.docname}.ipynb")
+        used = names.note(self.env, self.env.docname, path)
         box = nodes.container(classes=["rb-foot"])
-        lines = StringList([foot(chapter.page, chapter.run)], source=self.env.docname)
-        self.state.nested_parse(lines, 0, box)
+        if used:
+            self.parse(
+                box, "rb-foot-names", f"**From the package:** {names.listing(sorted(used, key=short))}"
+            )
+        self.parse(box, "rb-foot-run", foot(chapter.page, chapter.run))
         return [box]
+
+    def parse(self, box: nodes.container, name: str, text: str) -> None:
+        part = nodes.container(classes=[name])
+        self.state.nested_parse(StringList([text], source=self.env.docname), 0, part)
+        box += part
 
 
 def on_source(app: Sphinx, page: str, source: list[str]) -> None:
