@@ -15,8 +15,9 @@ BOOK = Path(__file__).resolve().parents[2]
 ROOT = BOOK.parent
 PARTS = (
     "site", "citations", "docstrings", "figures", "tabs", "diagrams", "page_head", "page_foot",
-    "parts", "book_map", "status", "linked_tests", "sources", "testpages", "scoreboard", "headline", "tools",
-    "which_model", "folds", "quizzes", "hints", "workshop", "search", "terms", "names", "previews", "accessible",
+    "parts", "book_map", "status", "linked_tests", "sources", "testpages", "scoreboard", "benchmarks", "headline",
+    "tools", "which_model", "folds", "quizzes", "hints", "workshop", "search", "terms", "names", "previews",
+    "accessible",
 )  # fmt: skip
 
 

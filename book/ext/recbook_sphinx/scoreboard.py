@@ -29,6 +29,17 @@ PLOTTED = ("ndcg@10", "rmse")
 # Colours of the page: matplotlib draws with stand-ins, which the page's own colours then replace, light or dark.
 INKS = {"#010203": "currentColor", "#010204": "var(--rb-blue)", "#010205": "var(--rb-orange)"}
 TEXT, DOT, YARDSTICK = INKS
+SETTINGS = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "recbook",
+    "font.size": 10,
+    **{
+        name: TEXT
+        for name in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+    },
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
 
 
 def load() -> dict:
@@ -115,19 +126,8 @@ def draw(result: dict) -> str:
     from matplotlib import rc_context  # here: only a build that draws needs it
     from matplotlib.figure import Figure
 
-    settings = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "recbook",
-        "font.size": 10,
-        **{
-            name: TEXT
-            for name in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-        },
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
     models = rows(result)
-    with rc_context(settings):
+    with rc_context(SETTINGS):
         figure = Figure(figsize=(8, 1.1 + 0.32 * len(models)), layout="constrained")
         panels = figure.subplots(1, len(PLOTTED), sharey=True)
         for axes, metric in zip(panels, PLOTTED, strict=True):
