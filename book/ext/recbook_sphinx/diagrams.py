@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from functools import cache
 from pathlib import Path
 
 from docutils import nodes
@@ -19,11 +20,12 @@ from . import BOOK
 
 STATIC = BOOK / "static"
 SVG = "{http://www.w3.org/2000/svg}"
-COLOUR = re.compile(r"var\(--[\w-]+, (#[0-9a-f]{6})\)")  # of the page; in print the value after the comma
+COLOUR = re.compile(r"var\((--[\w-]+)(?:, *(#[0-9a-f]{3,6}))?\)")  # of the page
+PALETTE = re.compile(r"^  (--rb-[\w-]+): (#[0-9a-f]{6});", re.M)
 
 
 class diagram(nodes.General, nodes.Element):  # noqa: N801  (docutils names its nodes so)
-    """A drawing: its name and its SVG text."""
+    """A drawing: its name and its SVG text; `alt`, where the SVG has no <title> and <desc>."""
 
 
 def description(svg: str) -> str:
@@ -40,9 +42,23 @@ def description(svg: str) -> str:
     return ". ".join(words) + "."
 
 
+@cache
+def palette() -> dict[str, str]:
+    """The colours of the light page, which recbook.css names first."""
+    found: dict[str, str] = {}
+    for name, colour in PALETTE.findall((STATIC / "recbook.css").read_text("utf-8")):
+        found.setdefault(name, colour)
+    return found
+
+
 def for_print(svg: str) -> str:
     """The drawing with the colours of the light page, and a font of its own."""
-    return COLOUR.sub(r"\1", svg).replace("<svg ", '<svg font-family="sans-serif" ', 1)
+    known = palette()
+    svg = COLOUR.sub(lambda match: match[2] or known.get(match[1], known["--rb-text"]), svg)
+    svg = svg.replace("currentColor", known["--rb-text"])
+    if "font-family=" not in svg.partition(">")[0]:
+        svg = svg.replace("<svg ", '<svg font-family="sans-serif" ', 1)
+    return svg.replace("font-family: inherit", "font-family: sans-serif")
 
 
 class DiagramDirective(SphinxDirective):
@@ -83,7 +99,7 @@ class DrawDiagrams(SphinxPostTransform):
         path = str(folder / f"{node['name']}.pdf")
         write_pdf(for_print(node["svg"]), path)
         self.env.images.add_file(self.env.docname, path)
-        words = description(node["svg"])
+        words = node.get("alt") or description(node["svg"])
         return nodes.image(uri=path, candidates={"application/pdf": path}, alt=words, align="center")
 
 
