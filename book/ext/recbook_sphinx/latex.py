@@ -41,6 +41,7 @@ def use_xelatex(app: Sphinx, config: Config) -> None:
     config.latex_additional_files = [*config.latex_additional_files, str(STYLE)]
     config.latex_table_style = ["booktabs", "nocolorrows"]
     config.latex_show_urls = "no"
+    config.latex_domain_indices = False  # the general index has the package's names too
     config.latex_elements = {
         "papersize": "a4paper",
         "pointsize": "10pt",
@@ -49,6 +50,7 @@ def use_xelatex(app: Sphinx, config: Config) -> None:
         "fontpkg": "",  # recbook.sty chooses
         "preamble": r"\usepackage{recbook}",
         "maketitle": r"\rbtitlepage",
+        "tableofcontents": r"\renewcommand{\contentsname}{Contents}\sphinxtableofcontents",
         "fvset": r"\fvset{fontsize=\footnotesize}",
         **config.latex_elements,
     }
@@ -153,6 +155,7 @@ def depart_front(translator, node: front_matter) -> None:
 
 def visit_part(translator, node: part_opening) -> None:
     """One level higher than the chapters beside it; what stands in it keeps the level that it has in a chapter."""
+    node["rb_level"] = translator.sectionlevel
     translator.sectionlevel -= 1
     LaTeXTranslator.visit_section(translator, node)
     for section in node.children:
@@ -162,7 +165,7 @@ def visit_part(translator, node: part_opening) -> None:
 
 def depart_part(translator, node: part_opening) -> None:
     LaTeXTranslator.depart_section(translator, node)
-    translator.sectionlevel += 1
+    translator.sectionlevel = node["rb_level"]
 
 
 def visit_section(translator, node: nodes.section) -> None:
