@@ -10,6 +10,7 @@ from __future__ import annotations
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.builders.latex.nodes import thebibliography
 from sphinx.config import Config
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.writers.latex import LaTeXTranslator
@@ -50,7 +51,7 @@ def use_xelatex(app: Sphinx, config: Config) -> None:
         "fontpkg": "",  # recbook.sty chooses
         "preamble": r"\usepackage{recbook}",
         "maketitle": r"\rbtitlepage",
-        "tableofcontents": r"\renewcommand{\contentsname}{Contents}\sphinxtableofcontents",
+        "tableofcontents": r"\rbcontents",
         "fvset": r"\fvset{fontsize=\footnotesize}",
         **config.latex_elements,
     }
@@ -90,6 +91,22 @@ class Arrange(SphinxPostTransform):
         root += [title, front, *toctrees]
 
 
+class PlaceBibliography(SphinxPostTransform):
+    """Puts the papers where their page stands; Sphinx puts them at the end of the book, as a chapter without text."""
+
+    default_priority = 760  # after Sphinx has gathered them
+    formats = ("latex",)
+
+    def run(self, **kwargs) -> None:
+        for papers in list(self.document.findall(thebibliography)):
+            home = next((node["docname"] for node in papers.findall(nodes.citation)), None)
+            for page in self.document.findall(addnodes.start_of_file):
+                if page["docname"] == home:
+                    papers.parent.remove(papers)
+                    page.append(papers)
+                    break
+
+
 def renamed(section: nodes.section, kind: type[nodes.section]) -> nodes.section:
     return kind("", *section.children, **section.attributes)
 
@@ -110,7 +127,7 @@ class Prepare(SphinxPostTransform):
         for cell in list(self.document.findall(has_class("tag_hide-input"))):  # code that only draws
             cell.children = [child for child in cell.children if "cell_input" not in child.get("classes", ())]
         for facts in list(self.document.findall(has_class("rb-facts"))):
-            words = " · ".join(item.astext() for item in facts.children)
+            words = " · ".join(text for item in facts.children if (text := item.astext().strip()))
             facts.replace_self(nodes.paragraph("", words, classes=["rb-facts"]))
         for title in list(self.document.findall(has_class("sd-card-title"))):
             title.replace_self(nodes.paragraph("", "", nodes.strong("", title.astext())))
@@ -119,6 +136,9 @@ class Prepare(SphinxPostTransform):
                 self.place(node)
             elif isinstance(node, nodes.paragraph | nodes.bullet_list | nodes.definition_list):
                 wrap(node)
+            elif isinstance(node, nodes.inline):  # of several classes LaTeX knows the first of ours
+                ours = [name for name in node["classes"] if name.startswith("rb-")]
+                node["classes"] = ours[:1] or node["classes"]
 
     def place(self, node: nodes.container) -> None:
         """Keep the classes that print knows; anchor the container's names, which LaTeX's writer would forget."""
@@ -196,4 +216,5 @@ def setup(app: Sphinx) -> None:
     app.add_node(nodes.admonition, override=True, latex=(visit_admonition, depart_admonition))
     app.add_post_transform(Arrange)
     app.add_post_transform(Prepare)
+    app.add_post_transform(PlaceBibliography)
     app.connect("config-inited", use_xelatex, priority=700)

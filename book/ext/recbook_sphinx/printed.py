@@ -20,14 +20,18 @@ from sphinx.transforms.post_transforms.images import ImageConverter
 
 from .diagrams import diagram, for_print, write_pdf
 
-NUMBER = re.compile(r"[-+−–]?[\d.,\s]*\d[\d.,\s]*(e[-+]?\d+)?\s?(%|s|ms|min|kB|MB|×)?(\s?±\s?[\d.]+)?(\s?[▲▼≈◆])?")
+NUMBER = re.compile(
+    r"[-+−–]?[\d.,\s]*\d[\d.,\s]*(e[-+]?\d+)?\s?(%|s|ms|min|kB|MB|×)?(\s?±\s?[\d.]+)?(\s?[▲▼≈◆])?"
+)
 SVG = re.compile(r"<svg\b.*?</svg>", re.S)
 LABEL = re.compile(r'aria-label="([^"]*)"')
 # Letters of a line at the three sizes that a table may have; those of code count for more, those of formulas for less.
 SIZES = {"": 88, "rb-small": 104, "rb-tiny": 122}
 CODE, FORMULA = 1.15, 0.45
+SHORT = 0.6  # of an even share: a column that needs no more than this keeps it
 GAP = 2  # letters between two columns
 ROWS = 24  # a table with more of them may be broken over pages
+HALF_LINE = "48.5%"  # the width of a picture that has a neighbour
 BREAKABLE = 8  # as many rows that fill several lines may, too
 
 
@@ -64,6 +68,10 @@ class PlacePictures(SphinxPostTransform):
                 row.append(other)
             for other in row[1:]:
                 place.remove(other)
+            if len(row) > 1:
+                for one in row:
+                    one["width"] = HALF_LINE
+                    one.attributes.pop("height", None)
             words = [part for one in row for part in (nodes.Text(" "), one)][1:]
             image.replace_self(line := nodes.paragraph(classes=["rb-pictures"]))
             line += words
@@ -128,8 +136,19 @@ def read_tables(html: str) -> list[Table]:
     return [table for table in reader.tables if table.body]
 
 
+def join_head(rows: list[list[Cell]]) -> list[list[Cell]]:
+    """pandas puts the name of the index into a line of its own: join it with the line above, which leaves room."""
+    if len(rows) != 2 or len(rows[0]) != len(rows[1]):
+        return rows
+    pairs = list(zip(*rows, strict=True))
+    if any(a.text.strip() and b.text.strip() or a.columns * b.columns != 1 for a, b in pairs):
+        return rows
+    return [[Cell(a.text.strip() or b.text) for a, b in pairs]]
+
+
 def as_node(table: Table) -> nodes.table:
     """A table of HTML as one of docutils."""
+    table = Table(join_head(table.head), table.body)
     rows = table.head + table.body
     count = max(sum(cell.columns for cell in row) for row in rows)
     group = nodes.tgroup("", *[nodes.colspec(colwidth=1) for _ in range(count)], cols=count)
@@ -208,7 +227,7 @@ def longest_word(entry: nodes.entry) -> float:
 
 
 def is_number(text: str) -> bool:
-    return bool(NUMBER.fullmatch(text)) or text in ("", "–", "NaN", "—")
+    return bool(NUMBER.fullmatch(text)) or text in ("", "–", "—", "NaN", "inf", "-inf")
 
 
 def is_right(entries: list[nodes.entry]) -> bool:
@@ -247,21 +266,19 @@ def layout(table: nodes.table) -> tuple[str, str, bool]:
 
 
 def share(widths: list[float], least: list[float], room: float) -> list[int]:
-    """Divide a line among columns: what a short column needs it gets, the long ones divide what is left."""
-    given = [min(width, max(word, room / len(widths) / 2)) for width, word in zip(widths, least, strict=True)]
-    left = room - sum(given)
-    wanted = [max(0.0, width - one) for width, one in zip(widths, given, strict=True)]
-    while left > 0.5 and any(want > 0 for want in wanted):
-        smallest = min(want for want in wanted if want > 0)
-        open_columns = [i for i, want in enumerate(wanted) if want > 0]
-        step = min(smallest, left / len(open_columns))
-        for i in open_columns:
-            given[i] += step
-            wanted[i] -= step
-            if wanted[i] < 0.01:
-                wanted[i] = 0.0
-        left -= step * len(open_columns)
-    return [max(1, round(10 * one)) for one in given]
+    """Divide a line among columns: a short column gets what it needs, the others by the root of their length."""
+    fair = room / len(widths)
+    needs = [
+        min(width, max(word, min(width, fair * SHORT))) for width, word in zip(widths, least, strict=True)
+    ]
+    left = max(0.0, room - sum(needs))
+    wanted = [
+        (width - need) ** 0.7 if width > need else 0.0 for width, need in zip(widths, needs, strict=True)
+    ]
+    whole = sum(wanted) or 1.0
+    return [
+        max(1, round(10 * (need + left * want / whole))) for need, want in zip(needs, wanted, strict=True)
+    ]
 
 
 class SetTables(SphinxPostTransform):
@@ -275,7 +292,7 @@ class SetTables(SphinxPostTransform):
             place = table.parent
             before = place.children[place.index(table) - 1] if place.index(table) else None
             nested = is_inside(table, nodes.entry)
-            if nested or isinstance(before, addnodes.tabular_col_spec) and before.get("spec"):
+            if nested:
                 continue
             if isinstance(before, addnodes.tabular_col_spec):
                 place.remove(before)

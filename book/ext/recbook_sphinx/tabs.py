@@ -1,7 +1,7 @@
 """Neighbouring cells tagged `torch` and `keras` become one synced tab-set; in print each framework has a heading.
 
-In a notebook they stay two cells; in print they follow each other, all of PyTorch's first. Text that belongs to one framework can join
-its tab: a `:::{framework} torch` block beside the cell counts as a cell with that tag.
+In a notebook they stay two cells; in print they follow each other, all of PyTorch's first. Text that belongs to one
+framework can join its tab: a `:::{framework} torch` block beside the cell counts as a cell with that tag.
 """
 
 from __future__ import annotations
