@@ -110,11 +110,14 @@ def pages(log: str) -> int:
 
 def write_latex() -> Path:
     """Let Sphinx write the book as LaTeX; returns the folder."""
-    command = [sys.executable, "-m", "jupyter_book.cli.main", "build", str(ROOT), "-W", "-n", "--keep-going"]
+    run = "from jupyter_book.cli.main import main; main()"  # its module cannot be run by itself
+    command = [sys.executable, "-c", run, "build", str(ROOT), "-W", "-n", "--keep-going"]
     command += ["--builder", "latex", "--path-output", str(FOLDER)]
+    folder = FOLDER / "_build" / "latex"
+    shutil.rmtree(folder, ignore_errors=True)  # so that nothing of an older book is set
     if subprocess.run(command, cwd=ROOT).returncode:
         raise PdfError("The book could not be written as LaTeX; the lines above say why.")
-    return FOLDER / "_build" / "latex"
+    return folder
 
 
 def typeset(folder: Path, stem: str = STEM) -> str:
@@ -122,14 +125,19 @@ def typeset(folder: Path, stem: str = STEM) -> str:
     log = folder / f"{stem}.log"
     log.unlink(missing_ok=True)
     command = ["latexmk", "-pdfxe", "-dvi-", "-ps-", "-silent", "-interaction=nonstopmode", f"{stem}.tex"]
-    env = {**os.environ, "max_print_line": "10000"}  # lines of the log as they are, not cut after 79 bytes
+    env = {
+        **os.environ,
+        "max_print_line": "10000",  # lines of the log as they are, not cut after 79 bytes
+        "LATEXOPTS": "",
+        "XINDYOPTS": "-L english -C utf8 -M sphinx.xdy",  # as Sphinx' own Makefile calls it
+    }
     with (folder / "latexmk.log").open("w", encoding="utf-8") as said:
         status = subprocess.run(
             command, cwd=folder, env=env, stdout=said, stderr=subprocess.STDOUT
         ).returncode
     text = log.read_text("utf-8", errors="replace") if log.is_file() else ""
     if status:
-        told = faults(text)[:10] or ["no log was written"]
+        told = [fault for fault in faults(text) if fault.startswith("!")] or ["an error of the tools"]
         raise PdfError(
             "xelatex did not set the book:\n  " + "\n  ".join(told) + f"\nSee {log} and {said.name}."
         )

@@ -19,6 +19,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.transforms.post_transforms.images import ImageConverter
 
 from .diagrams import diagram, for_print, write_pdf
+from .latex import has_class
 
 NUMBER = re.compile(
     r"[-+−–]?[\d.,\s]*\d[\d.,\s]*(e[-+]?\d+)?\s?(%|s|ms|min|kB|MB|×)?(\s?±\s?[\d.]+)?(\s?[▲▼≈◆])?"
@@ -59,7 +60,7 @@ class PlacePictures(SphinxPostTransform):
 
     def run(self, **kwargs) -> None:
         for image in list(self.document.findall(nodes.image)):
-            if image.parent is None or not image.get("rb_figure"):
+            if not image.get("rb_figure") or has_class("rb-pictures")(image.parent):
                 continue
             place, row = image.parent, [image]
             for other in place.children[place.index(image) + 1 :]:
