@@ -21,6 +21,8 @@ from . import BOOK
 STATIC = BOOK / "static"
 SVG = "{http://www.w3.org/2000/svg}"
 COLOUR = re.compile(r"var\((--[\w-]+)(?:, *(#[0-9a-f]{3,6}))?\)")  # of the page
+# matplotlib lays figures out with the first; drawings are laid out for a browser's font, which is narrower.
+FIGURE_FONT, DRAWING_FONT = "DejaVu Sans", "DejaVu Sans Condensed"
 PALETTE = re.compile(r"^  (--rb-[\w-]+): (#[0-9a-f]{6});", re.M)
 
 
@@ -52,13 +54,14 @@ def palette() -> dict[str, str]:
 
 
 def for_print(svg: str) -> str:
-    """The drawing with the colours of the light page, and a font of its own."""
+    """A drawing or a figure with the colours of the light page, and a font that is the same on every machine."""
     known = palette()
     svg = COLOUR.sub(lambda match: match[2] or known.get(match[1], known["--rb-text"]), svg)
-    svg = svg.replace("currentColor", known["--rb-text"])
-    if "font-family=" not in svg.partition(">")[0]:
-        svg = svg.replace("<svg ", '<svg font-family="sans-serif" ', 1)
-    return svg.replace("font-family: inherit", "font-family: sans-serif")
+    svg = svg.replace("currentColor", known["--rb-text"]).replace("font-family: inherit", "")
+    head, rest = svg.split(">", 1)
+    font = FIGURE_FONT if "font-family=" in head else DRAWING_FONT
+    head = re.sub(r' font-family="[^"]*"', "", head).replace("<svg ", f'<svg font-family="{font}" ', 1)
+    return f"{head}>{rest}"
 
 
 class DiagramDirective(SphinxDirective):

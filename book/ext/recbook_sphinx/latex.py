@@ -7,6 +7,8 @@ as if it were not there.
 
 from __future__ import annotations
 
+import re
+
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
@@ -17,11 +19,13 @@ from sphinx.writers.latex import LaTeXTranslator
 
 from . import BOOK
 from .chapters import read_parts
+from .search import HAN
 
 STYLE = BOOK / "latex" / "recbook.sty"
 FILE = "recbook.tex"
 SCREEN = "rb-screen"  # the class of what is left out in print
 CELLS = ("cell", "tag_")  # classes of a notebook's cells, kept beside `rb-…`: recbook.sty knows some
+CHINESE = re.compile(f"[{HAN}]")
 BOXES = ("guess", "published", "mistakes", "frameworks", "work", "person")
 
 
@@ -40,7 +44,7 @@ def use_xelatex(app: Sphinx, config: Config) -> None:
         (config.root_doc, FILE, config.project, str(config.author).replace("&", r"\&"), "manual")
     ]
     config.latex_additional_files = [*config.latex_additional_files, str(STYLE)]
-    config.latex_table_style = ["booktabs", "nocolorrows"]
+    config.latex_table_style = ["booktabs", "colorrows"]
     config.latex_show_urls = "no"
     config.latex_domain_indices = False  # the general index has the package's names too
     config.latex_elements = {
@@ -131,6 +135,8 @@ class Prepare(SphinxPostTransform):
             facts.replace_self(nodes.paragraph("", words, classes=["rb-facts"]))
         for title in list(self.document.findall(has_class("sd-card-title"))):
             title.replace_self(nodes.paragraph("", "", nodes.strong("", title.astext())))
+        for index in self.document.findall(addnodes.index):  # xindy would strew Chinese over the alphabet
+            index["entries"] = [entry for entry in index["entries"] if not CHINESE.search(entry[1])]
         for node in list(self.document.findall(nodes.Element)):
             if isinstance(node, nodes.container):
                 self.place(node)

@@ -28,7 +28,7 @@ SVG = re.compile(r"<svg\b.*?</svg>", re.S)
 LABEL = re.compile(r'aria-label="([^"]*)"')
 # Letters of a line at the three sizes that a table may have; those of code count for more, those of formulas for less.
 SIZES = {"": 88, "rb-small": 104, "rb-tiny": 122}
-CODE, FORMULA = 1.15, 0.45
+CODE, FORMULA = 1.15, 1.2
 SHORT = 0.6  # of an even share: a column that needs no more than this keeps it
 GAP = 2  # letters between two columns
 ROWS = 24  # a table with more of them may be broken over pages
@@ -217,14 +217,21 @@ def length(node: nodes.Node) -> float:
     if isinstance(node, nodes.Text):
         return len(node.astext())
     if isinstance(node, nodes.math):
-        return FORMULA * len(node.astext())
+        return formula(node.astext())
     inside = sum(map(length, node.children))
     return CODE * inside if isinstance(node, nodes.literal) else inside
 
 
+def formula(tex: str) -> float:
+    """About how many letters wide a formula is: a command is one sign, braces and the marks of indices are none."""
+    return FORMULA * len(re.sub(r"[{}_^\\\s]", "", re.sub(r"\\[a-zA-Z]+", "x", tex)))
+
+
 def longest_word(entry: nodes.entry) -> float:
-    words = [len(word) for word in re.split(r"[\s_./=-]+", entry.astext())]
-    return max(words, default=0) * CODE
+    """The letters of what cannot be broken: a formula, or a word up to one of the signs that it may break at."""
+    formulas = [formula(node.astext()) for node in entry.findall(nodes.math)]
+    words = [CODE * len(word) for word in re.split(r"[\s_./=-]+", entry.astext()) if "\\" not in word]
+    return max(formulas + words, default=0)
 
 
 def is_number(text: str) -> bool:
@@ -251,11 +258,14 @@ def layout(table: nodes.table) -> tuple[str, str, bool]:
         for entry in entries
     )
     total = sum(widths) + GAP * (len(widths) - 1)
-    for size, letters in SIZES.items():
+    sizes = list(SIZES.items())[
+        : 1 if len(widths) <= 3 else 2 if len(widths) <= 5 else 3
+    ]  # words stay readable
+    for size, letters in sizes:
         if plain and total <= letters:
             return "".join("r" if one else "l" for one in right), size, rows > ROWS
     least = [max(map(longest_word, entries), default=1) for entries in found]
-    size = "" if len(widths) <= 3 else "rb-small" if len(widths) <= 6 else "rb-tiny"
+    size = sizes[-1][0]
     room = SIZES[size] - GAP * (len(widths) - 1)
     shares = share(widths, least, room)
     whole = sum(shares)

@@ -63,8 +63,13 @@ def one_after_the_other(cells: list[nodes.container]) -> list[nodes.Node]:
     found: list[nodes.Node] = []
     for name, text in LABELS.items():
         mine = [cell for cell in cells if framework_of(cell) == name]
-        if mine:
-            found += [nodes.raw("", f"\\rbframework{{rb{name}}}{{{text}}}", format="latex"), *mine]
+        if not mine:
+            continue
+        if all("tag_solution" in cell["classes"] for cell in mine):  # one heading for both
+            text = f"Solution, {text}"
+            for cell in mine:
+                cell["classes"].remove("tag_solution")
+        found += [nodes.raw("", f"\\rbframework{{rb{name}}}{{{text}}}", format="latex"), *mine]
     return found
 
 
