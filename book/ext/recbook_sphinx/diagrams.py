@@ -60,8 +60,8 @@ def for_print(svg: str) -> str:
     svg = svg.replace("currentColor", known["--rb-text"]).replace("font-family: inherit", "")
     head, rest = svg.split(">", 1)
     font = FIGURE_FONT if "font-family=" in head else DRAWING_FONT
-    head = re.sub(r' font-family="[^"]*"', "", head).replace("<svg ", f'<svg font-family="{font}" ', 1)
-    return f"{head}>{rest}"
+    head = re.sub(r' font-family="[^"]*"', "", head)
+    return f'{head} font-family="{font}">{rest}'
 
 
 class DiagramDirective(SphinxDirective):
