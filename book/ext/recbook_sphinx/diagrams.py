@@ -21,6 +21,7 @@ from . import BOOK
 STATIC = BOOK / "static"
 SVG = "{http://www.w3.org/2000/svg}"
 COLOUR = re.compile(r"var\((--[\w-]+)(?:, *(#[0-9a-f]{3,6}))?\)")  # of the page
+PRINT_SCALE = 85  # per cent: drawn for a page of 390 pixels, their letters are larger than those of print
 # matplotlib lays figures out with the first; drawings are laid out for a browser's font, which is narrower.
 FIGURE_FONT, DRAWING_FONT = "DejaVu Sans", "DejaVu Sans Condensed"
 PALETTE = re.compile(r"^  (--rb-[\w-]+): (#[0-9a-f]{6});", re.M)
@@ -103,7 +104,10 @@ class DrawDiagrams(SphinxPostTransform):
         write_pdf(for_print(node["svg"]), path)
         self.env.images.add_file(self.env.docname, path)
         words = node.get("alt") or description(node["svg"])
-        return nodes.image(uri=path, candidates={"application/pdf": path}, alt=words, align="center")
+        image = nodes.image(uri=path, candidates={"application/pdf": path}, alt=words, align="center")
+        if "alt" not in node:
+            image["scale"] = PRINT_SCALE
+        return image
 
 
 def write_pdf(svg: str, path: str) -> None:

@@ -25,6 +25,7 @@ STYLE = BOOK / "latex" / "recbook.sty"
 FILE = "recbook.tex"
 SCREEN = "rb-screen"  # the class of what is left out in print
 CELLS = ("cell", "tag_")  # classes of a notebook's cells, kept beside `rb-…`: recbook.sty knows some
+TOGETHER = 18  # lines of a program that stay on one page
 CHINESE = re.compile(f"[{HAN}]")
 BOXES = ("guess", "published", "mistakes", "frameworks", "work", "person")
 
@@ -130,13 +131,20 @@ class Prepare(SphinxPostTransform):
             node.parent.remove(node)
         for cell in list(self.document.findall(has_class("tag_hide-input"))):  # code that only draws
             cell.children = [child for child in cell.children if "cell_input" not in child.get("classes", ())]
+        for block in list(self.document.findall(nodes.literal_block)):
+            lines = block.astext().count("\n") + 1
+            if lines <= TOGETHER:  # short programs are not broken over pages
+                space = nodes.raw("", rf"\needspace{{{10 * lines + 24}pt}}", format="latex")
+                block.parent.insert(block.parent.index(block), space)
         for facts in list(self.document.findall(has_class("rb-facts"))):
             words = " · ".join(text for item in facts.children if (text := item.astext().strip()))
             facts.replace_self(nodes.paragraph("", words, classes=["rb-facts"]))
         for title in list(self.document.findall(has_class("sd-card-title"))):
             title.replace_self(nodes.paragraph("", "", nodes.strong("", title.astext())))
         for index in self.document.findall(addnodes.index):  # xindy would strew Chinese over the alphabet
-            index["entries"] = [entry for entry in index["entries"] if not CHINESE.search(entry[1])]
+            index["entries"] = [
+                as_printed(entry) for entry in index["entries"] if not CHINESE.search(entry[1])
+            ]
         for node in list(self.document.findall(nodes.Element)):
             if isinstance(node, nodes.container):
                 self.place(node)
@@ -153,6 +161,14 @@ class Prepare(SphinxPostTransform):
             anchor = nodes.target("", "", ids=node["ids"])
             node["ids"] = []
             node.parent.insert(node.parent.index(node), anchor)
+
+
+def as_printed(entry: tuple) -> tuple:
+    """An entry of the index; a module stands there once, not under its name and again under "module"."""
+    kind, value, *rest = entry
+    if kind == "pair" and value.startswith("module; "):
+        return ("single", f"{value.removeprefix('module; ')} (module)", *rest)
+    return entry
 
 
 def has_class(name: str):

@@ -7,6 +7,7 @@ Other raw HTML is left out in print.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -31,9 +32,8 @@ SIZES = {"": 88, "rb-small": 104, "rb-tiny": 122}
 CODE, FORMULA = 1.15, 1.2
 SHORT = 0.6  # of an even share: a column that needs no more than this keeps it
 GAP = 2  # letters between two columns
-ROWS = 24  # a table with more of them may be broken over pages
+LINES = 24  # a table that is higher may be broken over pages
 HALF_LINE = "48.5%"  # the width of a picture that has a neighbour
-BREAKABLE = 8  # as many rows that fill several lines may, too
 
 
 # --- images ---------------------------------------------------------------------------------------------------------
@@ -258,12 +258,11 @@ def layout(table: nodes.table) -> tuple[str, str, bool]:
         for entry in entries
     )
     total = sum(widths) + GAP * (len(widths) - 1)
-    sizes = list(SIZES.items())[
-        : 1 if len(widths) <= 3 else 2 if len(widths) <= 5 else 3
-    ]  # words stay readable
+    steps = 1 if len(widths) <= 3 else 2 if len(widths) <= 5 else 3  # the words of few columns stay readable
+    sizes = list(SIZES.items())[:steps]
     for size, letters in sizes:
         if plain and total <= letters:
-            return "".join("r" if one else "l" for one in right), size, rows > ROWS
+            return "".join("r" if one else "l" for one in right), size, rows > LINES
     least = [max(map(longest_word, entries), default=1) for entries in found]
     size = sizes[-1][0]
     room = SIZES[size] - GAP * (len(widths) - 1)
@@ -273,7 +272,19 @@ def layout(table: nodes.table) -> tuple[str, str, bool]:
         rf">{{\{'raggedleft' if one else 'raggedright'}\arraybackslash}}\X{{{part}}}{{{whole}}}"
         for part, one in zip(shares, right, strict=True)
     ]
-    return "".join(parts), size, rows > BREAKABLE
+    lines = sum(
+        max(math.ceil(10 * length(entry) / shares[x]) for x, entry in row) for row in by_row(found).values()
+    )
+    return "".join(parts), size, lines > LINES
+
+
+def by_row(found: list[list[nodes.entry]]) -> dict[int, list[tuple[int, nodes.entry]]]:
+    """The entries of each row with the numbers of their columns."""
+    rows: dict[int, list[tuple[int, nodes.entry]]] = {}
+    for x, entries in enumerate(found):
+        for entry in entries:
+            rows.setdefault(id(entry.parent), []).append((x, entry))
+    return rows
 
 
 def share(widths: list[float], least: list[float], room: float) -> list[int]:
