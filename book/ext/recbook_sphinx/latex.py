@@ -25,7 +25,7 @@ STYLE = BOOK / "latex" / "recbook.sty"
 FILE = "recbook.tex"
 SCREEN = "rb-screen"  # the class of what is left out in print
 CELLS = ("cell", "tag_")  # classes of a notebook's cells, kept beside `rb-…`: recbook.sty knows some
-TOGETHER = 18  # lines of a program that stay on one page
+TOGETHER = 12  # lines of a program that stay on one page
 CHINESE = re.compile(f"[{HAN}]")
 BOXES = ("guess", "published", "mistakes", "frameworks", "work", "person")
 
