@@ -132,10 +132,7 @@ class Prepare(SphinxPostTransform):
         for cell in list(self.document.findall(has_class("tag_hide-input"))):  # code that only draws
             cell.children = [child for child in cell.children if "cell_input" not in child.get("classes", ())]
         for block in list(self.document.findall(nodes.literal_block)):
-            lines = block.astext().count("\n") + 1
-            if lines <= TOGETHER:  # short programs are not broken over pages
-                space = nodes.raw("", rf"\needspace{{{10 * lines + 24}pt}}", format="latex")
-                block.parent.insert(block.parent.index(block), space)
+            keep_together(block)
         for facts in list(self.document.findall(has_class("rb-facts"))):
             words = " · ".join(text for item in facts.children if (text := item.astext().strip()))
             facts.replace_self(nodes.paragraph("", words, classes=["rb-facts"]))
@@ -161,6 +158,22 @@ class Prepare(SphinxPostTransform):
             anchor = nodes.target("", "", ids=node["ids"])
             node["ids"] = []
             node.parent.insert(node.parent.index(node), anchor)
+
+
+def keep_together(block: nodes.literal_block) -> None:
+    """Let a short program begin on the next page rather than break, and the heading of its framework with it."""
+    lines = block.astext().count("\n") + 1
+    if lines > TOGETHER:
+        return
+    top: nodes.Node = block
+    while isinstance(top.parent, nodes.container) and top.parent.index(top) == 0:
+        top = top.parent
+    place = top.parent.index(top)
+    before = top.parent.children[place - 1] if place else None
+    if isinstance(before, nodes.raw) and before.astext().startswith(r"\rbframework"):
+        place -= 1
+    points = 10 * lines + 48  # with a heading and some air
+    top.parent.insert(place, nodes.raw("", rf"\needspace{{{points}pt}}", format="latex"))
 
 
 def as_printed(entry: tuple) -> tuple:
