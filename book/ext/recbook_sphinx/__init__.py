@@ -13,9 +13,10 @@ from sphinx.application import Sphinx
 BOOK = Path(__file__).resolve().parents[2]
 ROOT = BOOK.parent
 PARTS = (
+    "latex", "printed",
     "site", "citations", "docstrings", "figures", "tabs", "diagrams", "page_head", "page_foot",
     "parts", "status", "linked_tests", "sources", "testpages", "scoreboard", "which_model",
-    "search", "accessible", "latex", "printed",
+    "search", "accessible",
 )  # fmt: skip
 
 

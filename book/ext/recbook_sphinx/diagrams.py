@@ -55,8 +55,9 @@ def palette() -> dict[str, str]:
 
 
 def for_print(svg: str) -> str:
-    """A drawing or a figure with the colours of the light page, and a font that is the same on every machine."""
+    """A drawing or a figure in the colours of the light page, in a font of every machine, and without links."""
     known = palette()
+    svg = re.sub(r"</?a\b[^>]*>", "", svg).replace(' role="group"', ' role="img"', 1)
     svg = COLOUR.sub(lambda match: match[2] or known.get(match[1], known["--rb-text"]), svg)
     svg = svg.replace("currentColor", known["--rb-text"]).replace("font-family: inherit", "")
     head, rest = svg.split(">", 1)
