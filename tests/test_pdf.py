@@ -208,10 +208,11 @@ def test_head_foot_boxes_and_sources_have_their_places(small) -> None:
 
 def test_colours_and_letters_of_drawings_are_those_of_the_light_page() -> None:
     svg = diagrams.for_print(
-        '<svg width="9"><g fill="var(--rb-blue)" stroke="currentColor"/><a b="var(--x, #123456)"/></svg>'
+        '<svg width="9"><g fill="var(--rb-blue)" stroke="currentColor"/><a href="page:x"><g b="var(--x, #123456)"/></a></svg>'
     )
-    assert (
-        'fill="#0b62a3" stroke="#1c252c"' in svg and 'b="#123456"' in svg and "DejaVu Sans Condensed" in svg
+    assert svg == (
+        '<svg width="9" font-family="DejaVu Sans Condensed">'
+        '<g fill="#0b62a3" stroke="#1c252c"/><g b="#123456"/></svg>'
     )
     figure = diagrams.for_print('<svg font-family="system-ui"><text/></svg>')
     assert figure == '<svg font-family="DejaVu Sans"><text/></svg>'
