@@ -208,7 +208,8 @@ def test_head_foot_boxes_and_sources_have_their_places(small) -> None:
 
 def test_colours_and_letters_of_drawings_are_those_of_the_light_page() -> None:
     svg = diagrams.for_print(
-        '<svg width="9"><g fill="var(--rb-blue)" stroke="currentColor"/><a href="page:x"><g b="var(--x, #123456)"/></a></svg>'
+        '<svg width="9"><g fill="var(--rb-blue)" stroke="currentColor"/>'
+        '<a href="page:x"><g b="var(--x, #123456)"/></a></svg>'
     )
     assert svg == (
         '<svg width="9" font-family="DejaVu Sans Condensed">'
