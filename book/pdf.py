@@ -10,6 +10,7 @@ something stands out of the page. Standard library only: what is missing can be 
 from __future__ import annotations
 
 import argparse
+import ctypes.util
 import os
 import re
 import shutil
@@ -53,6 +54,8 @@ class PdfError(Exception):
 def lacking() -> dict[str, str]:
     """What is not on this machine, each with the Debian package that has it."""
     found = {name: package for name, package in PROGRAMS.items() if not shutil.which(name)}
+    if not ctypes.util.find_library("cairo"):
+        found["libcairo"] = "libcairo2"  # cairosvg draws with it
     if "kpsewhich" in found:
         return found | FILES | dict([CHINESE])
     answer = subprocess.run(["kpsewhich", *FILES], capture_output=True, text=True).stdout
