@@ -39,6 +39,7 @@ FILES = {
     "tcolorbox.sty": "texlive-latex-extra",
     "titlesec.sty": "texlive-latex-extra",
     "tabulary.sty": "texlive-latex-extra",
+    "pzdr.tfm": "texlive-fonts-recommended",
     "texgyrepagella-regular.otf": "fonts-texgyre",
     "texgyrepagella-math.otf": "fonts-texgyre-math",
     "DejaVuSansMono.ttf": "fonts-dejavu-core",
