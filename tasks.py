@@ -264,6 +264,16 @@ def linkcheck(arguments: argparse.Namespace) -> None:
     must(PYTHON, ROOT / "book" / "links.py", *chosen, remedy="Each dead link is named above with its page.")
 
 
+def pdf(arguments: argparse.Namespace) -> None:
+    """the book as one PDF, in _build/pdf (needs xelatex; says what to install where something is missing)"""
+    from book import pdf as press  # standard library only
+
+    if words := press.missing():
+        raise TaskError(words)
+    setup()
+    must(PYTHON, ROOT / "book" / "pdf.py")
+
+
 # --- lint and tests -------------------------------------------------------------------------------------------
 
 
@@ -554,6 +564,7 @@ COMMANDS = {
     "workshop": workshop,
     "shots": shots,
     "linkcheck": linkcheck,
+    "pdf": pdf,
     "test": test,
     "test-fast": test_fast,
     "bench": bench,

@@ -41,7 +41,13 @@ def missing_network() -> str:
     )
 
 
-LACKS = {"browser": missing_browser, "gpu": missing_gpu, "network": missing_network}
+def missing_latex() -> str:
+    from book import pdf
+
+    return " ".join(pdf.missing().split())
+
+
+LACKS = {"browser": missing_browser, "gpu": missing_gpu, "latex": missing_latex, "network": missing_network}
 
 
 def is_of_torch_alone(item: pytest.Item) -> bool:

@@ -14,6 +14,7 @@ from sphinx.application import Sphinx
 BOOK = Path(__file__).resolve().parents[2]
 ROOT = BOOK.parent
 PARTS = (
+    "latex", "printed",
     "site", "citations", "docstrings", "figures", "tabs", "diagrams", "page_head", "page_foot",
     "parts", "book_map", "status", "linked_tests", "sources", "testpages", "scoreboard", "benchmarks", "headline",
     "tools", "which_model", "folds", "quizzes", "hints", "workshop", "search", "terms", "names", "previews",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from functools import cache
 from pathlib import Path
 
 from docutils import nodes
@@ -20,11 +21,15 @@ from . import BOOK
 STATIC = BOOK / "static"
 SVG = "{http://www.w3.org/2000/svg}"
 PAGE = re.compile(r'(?<= href=")page:([^"]+)')  # a link of a drawing to a page of the book
-COLOUR = re.compile(r"var\(--[\w-]+, (#[0-9a-f]{6})\)")  # of the page; in print the value after the comma
+COLOUR = re.compile(r"var\((--[\w-]+)(?:, *(#[0-9a-f]{3,6}))?\)")  # of the page
+PRINT_SCALE = 85  # per cent: drawn for a page of 390 pixels, their letters are larger than those of print
+# matplotlib lays figures out with the first; drawings are laid out for a browser's font, which is narrower.
+FIGURE_FONT, DRAWING_FONT = "DejaVu Sans", "DejaVu Sans Condensed"
+PALETTE = re.compile(r"^  (--rb-[\w-]+): (#[0-9a-f]{6});", re.M)
 
 
 class diagram(nodes.General, nodes.Element):  # noqa: N801  (docutils names its nodes so)
-    """A drawing: its name and its SVG text."""
+    """A drawing: its name and its SVG text; `alt`, where the SVG has no <title> and <desc>."""
 
 
 def description(svg: str) -> str:
@@ -44,10 +49,25 @@ def description(svg: str) -> str:
     return ". ".join(words) + "."
 
 
+@cache
+def palette() -> dict[str, str]:
+    """The colours of the light page, which recbook.css names first."""
+    found: dict[str, str] = {}
+    for name, colour in PALETTE.findall((STATIC / "recbook.css").read_text("utf-8")):
+        found.setdefault(name, colour)
+    return found
+
+
 def for_print(svg: str) -> str:
-    """The drawing with the colours of the light page and a font of its own, without links."""
+    """A drawing or a figure in the colours of the light page, in a font of every machine, and without links."""
+    known = palette()
     svg = re.sub(r"</?a\b[^>]*>", "", svg).replace(' role="group"', ' role="img"', 1)
-    return COLOUR.sub(r"\1", svg).replace("<svg ", '<svg font-family="sans-serif" ', 1)
+    svg = COLOUR.sub(lambda match: match[2] or known.get(match[1], known["--rb-text"]), svg)
+    svg = svg.replace("currentColor", known["--rb-text"]).replace("font-family: inherit", "")
+    head, rest = svg.split(">", 1)
+    font = FIGURE_FONT if "font-family=" in head else DRAWING_FONT
+    head = re.sub(r' font-family="[^"]*"', "", head)
+    return f'{head} font-family="{font}">{rest}'
 
 
 class DiagramDirective(SphinxDirective):
@@ -92,8 +112,11 @@ class DrawDiagrams(SphinxPostTransform):
         path = str(folder / f"{node['name']}.pdf")
         write_pdf(for_print(node["svg"]), path)
         self.env.images.add_file(self.env.docname, path)
-        words = description(node["svg"])
-        return nodes.image(uri=path, candidates={"application/pdf": path}, alt=words, align="center")
+        words = node.get("alt") or description(node["svg"])
+        image = nodes.image(uri=path, candidates={"application/pdf": path}, alt=words, align="center")
+        if "alt" not in node:
+            image["scale"] = PRINT_SCALE
+        return image
 
 
 def write_pdf(svg: str, path: str) -> None:

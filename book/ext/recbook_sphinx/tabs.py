@@ -1,7 +1,7 @@
-"""Neighbouring cells tagged `torch` and `keras` become one synced tab-set (HTML only).
+"""Neighbouring cells tagged `torch` and `keras` become one synced tab-set; in print each framework has a heading.
 
-In a notebook they stay two cells; in print they follow each other. Text that belongs to one framework can join
-its tab: a `:::{framework} torch` block beside the cell counts as a cell with that tag.
+In a notebook they stay two cells; in print they follow each other, all of PyTorch's first. Text that belongs to one
+framework can join its tab: a `:::{framework} torch` block beside the cell counts as a cell with that tag.
 """
 
 from __future__ import annotations
@@ -58,11 +58,26 @@ def make_tab_set(cells: list[nodes.container]) -> nodes.container:
     return create_component("tab-set", classes=["sd-tab-set", "rb-framework"], children=items)
 
 
+def one_after_the_other(cells: list[nodes.container]) -> list[nodes.Node]:
+    """The cells of one span in print: each framework's under its name, in the order of `LABELS`."""
+    found: list[nodes.Node] = []
+    for name, text in LABELS.items():
+        mine = [cell for cell in cells if framework_of(cell) == name]
+        if not mine:
+            continue
+        if all("tag_solution" in cell["classes"] for cell in mine):  # one heading for both
+            text = f"Solution, {text}"
+            for cell in mine:
+                cell["classes"].remove("tag_solution")
+        found += [nodes.raw("", f"\\rbframework{{rb{name}}}{{{text}}}", format="latex"), *mine]
+    return found
+
+
 class FrameworkTabs(SphinxPostTransform):
     """Runs before sphinx-design turns tab-sets into HTML (priority 200)."""
 
     default_priority = 150
-    formats = ("html",)
+    formats = ("html", "latex")
 
     def run(self, **kwargs) -> None:
         cells = [node for node in self.document.findall(nodes.container) if framework_of(node)]
@@ -71,7 +86,10 @@ class FrameworkTabs(SphinxPostTransform):
             spans = split_runs([framework_of(child) for child in parent.children])
             for start, end in reversed(spans):  # from the back, so that earlier positions stay right
                 run = parent.children[start:end]
-                parent[start:end] = [make_tab_set(run)]
+                if self.app.builder.format == "html":
+                    parent[start:end] = [make_tab_set(run)]
+                else:
+                    parent[start:end] = one_after_the_other(run)
 
 
 class FrameworkBlock(SphinxDirective):
