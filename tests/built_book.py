@@ -15,6 +15,7 @@ from book.ext.recbook_sphinx.site import STAMP
 ROOT = Path(__file__).resolve().parents[1]
 HTML = ROOT / "_build" / "html"
 PAGES = shots.toc_pages(ROOT / "_toc.yml")
+JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"  # as its own command does; `-m` runs nothing
 TABBED = "chapters/neighbors"  # a page with tabs, formulas, folded boxes and figures
 
 
@@ -51,7 +52,7 @@ def build() -> None:
             return
         for command in (
             [sys.executable, "book/vendor.py"],
-            [sys.executable, "-m", "jupyter_book.cli.main", "build", ".", "-W", "-n", "--keep-going"],
+            [sys.executable, "-c", JUPYTER_BOOK, "build", ".", "-W", "-n", "--keep-going"],
         ):
             done = subprocess.run(
                 command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=900
