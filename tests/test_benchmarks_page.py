@@ -64,7 +64,7 @@ def test_every_model_is_measured_in_both_wings():
 
 
 def test_a_table_has_both_values_or_the_one_that_they_share(result):
-    head, _, one, other = page.models_table(result).splitlines()
+    head, _, one, other = page.models_table(result).replace("\u00a0", " ").splitlines()
     assert head.count("|") == one.count("|") == other.count("|")
     assert one.startswith(
         "| `One` | ratings | 0.9000 | 0.2500 / 0.2501 | – | 1.5 / 3.0 | 0.2 / 0.2 | 20 / 40 | 2e-5 |"

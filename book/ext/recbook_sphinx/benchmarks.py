@@ -22,8 +22,10 @@ WINGS = {"torch": "PyTorch", "keras": "Keras"}
 MIB = 2**20
 # What each task's models are measured by first, and how the column says which way is better.
 MEASURES = {"rmse": "RMSE ↓", "ndcg@10": "nDCG@10 ↑", "auc": "AUC ↑"}
-TASKS = {"rating": "ratings", "ranking": "lists", "click": "clicks", "next_item": "the next item"}
+TASKS = {"rating": "ratings", "ranking": "lists", "click": "clicks", "next_item": "next item"}
 NONE = "–"
+SLASH = "\u00a0/\u00a0"  # does not break: a pair stays on one line
+TICKS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 
 
 def load(path: Path) -> dict:
@@ -34,7 +36,7 @@ def load(path: Path) -> dict:
 
 def both(values: list[str]) -> str:
     """PyTorch's and Keras' value in one cell; one where they are written alike."""
-    return values[0] if len(set(values)) == 1 else " / ".join(values)
+    return values[0] if len(set(values)) == 1 else SLASH.join(values)
 
 
 def quality(model: dict, measure: str) -> str:
@@ -49,8 +51,8 @@ def models_table(result: dict) -> str:
     for name, model in result["models"].items():
         wings = model["wings"].values()
         cells = [f"`{name}`", TASKS[model["task"]], *(quality(model, measure) for measure in MEASURES)]
-        cells += [" / ".join(f"{wing['seconds'][part]:.1f}" for wing in wings) for part in ("fit", "serve")]
-        cells.append(" / ".join(f"{wing['bytes'] / MIB:.0f}" for wing in wings))
+        cells += [SLASH.join(f"{wing['seconds'][part]:.1f}" for wing in wings) for part in ("fit", "serve")]
+        cells.append(SLASH.join(f"{wing['bytes'] / MIB:.0f}" for wing in wings))
         cells.append(f"{model['parity']['scores']:.0e}".replace("e-0", "e-"))
         lines.append(cells)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
@@ -120,6 +122,10 @@ def draw(result: dict) -> str:
                 values = [value(model["wings"][wing]) for _, model in models]
                 axes.plot(values, range(len(models)), linestyle="", label=WINGS[wing], **look)
             axes.set(xscale="log", xlabel=title)
+            low, high = axes.get_xlim()
+            ticks = [tick for tick in TICKS if low <= tick <= high]
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes.set_xticks([], minor=True)
             axes.set_yticks(range(len(models)), [name for name, _ in models])
             axes.grid(axis="x", color=TEXT, alpha=0.15)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
