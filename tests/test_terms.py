@@ -7,8 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
+from docutils import nodes
 
 from book.ext.recbook_sphinx import chapters, terms
+from book.ext.recbook_sphinx.folds import fold, fold_summary
 from tests.small_book import build
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,6 +111,12 @@ def test_the_first_use_in_prose_is_linked_and_no_other(pages: Path) -> None:
     )
     assert html.index("one tab") < html.index('id="use-similarity"')
     assert "rb-term" not in (pages / "b.html").read_text("utf-8")
+
+
+def test_no_link_stands_in_what_one_clicks_to_unfold() -> None:
+    box = fold()
+    box += [fold_summary("", "A rating"), nodes.paragraph("", "Of ratings.")]
+    assert [text.astext() for text in terms.prose(box)] == ["Of ratings."]
 
 
 def test_an_entry_names_the_chapters_that_use_it(pages: Path) -> None:

@@ -27,6 +27,7 @@ from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 from .chapters import read_parts
+from .folds import fold_summary
 
 PAGE = "chapters/glossary"
 ENTRY = re.compile(r"((?:^\.\. .+\n)*)^(?!\.\. )(\S.*)\n  (\S.*)$", re.M)
@@ -44,6 +45,7 @@ UNREAD = (
     nodes.Invisible,
     nodes.system_message,  # taken out later
     nodes.reference,
+    fold_summary,  # a control of its own: no link within
     addnodes.pending_xref,
 )
 UNREAD_CLASSES = {
