@@ -7,8 +7,9 @@ import json
 from collections import Counter
 
 import pytest
+from docutils import nodes
 
-from book.ext.recbook_sphinx import hints, quizzes
+from book.ext.recbook_sphinx import folds, hints, quizzes
 from book.workshop import library
 from tests import small_book
 
@@ -107,3 +108,14 @@ def test_in_print_the_answers_follow_the_questions(built) -> None:
         assert right.why.split(";")[0].split("`")[0][:40] in text
         assert not any(choice.why[:40] in text for choice in question.choices if not choice.right)
     assert "**Hint 1. **Which items" in text and "**Hint 2. **With x" in text and quizzes.LEAD not in text
+
+
+@pytest.mark.parametrize("pieces", [(" ", "Because."), (" Because.",)])
+def test_in_print_the_reason_stays_however_its_text_is_cut(pieces) -> None:
+    """The glossary's links join neighbouring pieces of text."""
+    one = folds.fold()
+    why = nodes.paragraph("", "", nodes.strong("", "Right."), *map(nodes.Text, pieces))
+    one += [folds.fold_summary("", "Yes"), why]
+    box = nodes.container("", nodes.paragraph("", "So?"), one)
+    *_, answer = quizzes.in_print(quizzes.quiz("", box, answers=["a"]))
+    assert answer.astext() == "Answer to 1: a) Because."

@@ -133,8 +133,8 @@ def in_print(node: quiz) -> list[nodes.Node]:
             listed += nodes.list_item("", nodes.paragraph("", "", *choice[0].children))
         questions += [ask, listed]
         right = choices[LETTERS.index(letter)]
-        why = nodes.paragraph("", "", nodes.strong("", f"Answer to {number}: {letter})"), nodes.Text(" "))
-        why += right[1].children[2:]  # less its own "Right."
+        why = nodes.paragraph("", "", nodes.strong("", f"Answer to {number}: {letter})"))
+        why += right[1].children[1:]  # less its own "Right.": the space after it stays
         answers.append(why)
     return questions + answers
 
