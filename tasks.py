@@ -295,10 +295,10 @@ def format_code(arguments: argparse.Namespace) -> None:
     must(PYTHON, "-m", "ruff", "format", ".")
 
 
-def pytest(name: str, *arguments: object, dist: str = "loadgroup", env: dict[str, str] | None = None) -> None:
+def pytest(name: str, *arguments: object, env: dict[str, str] | None = None) -> None:
     """One pytest run with two workers; its results go to _build/test/NAME.xml.
 
-    dist : how tests are shared out: "loadgroup", as tests/conftest.py says, or "loadfile", a file to one worker
+    A file is never split between workers, but for those that tests/conftest.py names.
     """
     REPORTS.mkdir(parents=True, exist_ok=True)
     report = REPORTS / f"{name}.xml"
@@ -307,7 +307,7 @@ def pytest(name: str, *arguments: object, dist: str = "loadgroup", env: dict[str
         "-n",
         "2",
         "--dist",
-        dist,
+        "loadfile",
         "-q",
         f"--junitxml={report}",
         "-o",
@@ -325,7 +325,7 @@ def pytest(name: str, *arguments: object, dist: str = "loadgroup", env: dict[str
 def notebooks(*options: str) -> None:
     pytest(
         "notebooks", "chapters", "-p", "tests.nbval_tolerance", *options,
-        "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", "-W", "ignore", dist="loadfile",
+        "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", "-W", "ignore",
     )  # fmt: skip
 
 
