@@ -67,9 +67,9 @@ def test_a_table_has_both_values_or_the_one_that_they_share(result):
     head, _, one, other = page.models_table(result).replace("\u00a0", " ").splitlines()
     assert head.count("|") == one.count("|") == other.count("|")
     assert one.startswith(
-        "| `One` | ratings | 0.9000 | 0.2500 / 0.2501 | – | 1.5 / 3.0 | 0.2 / 0.2 | 20 / 40 | 2e-5 |"
+        "| `One` | ratings | RMSE ↓ 0.9000, nDCG@10 ↑ 0.2500 / 0.2501 | 1.5 / 3.0 | 0.2 / 0.2 | 20 / 40 | 2e-5 |"
     )
-    assert "| `Other` | clicks | – | – | 0.7000 | 0.5 / 9.0 |" in other
+    assert "| `Other` | clicks | AUC ↑ 0.7000 | 0.5 / 9.0 |" in other
 
 
 def test_ratios_stand_beside_what_they_are_ratios_to(result):

@@ -20,9 +20,9 @@ FOLDER = ROOT / "results" / "benchmarks"
 MODELS = FOLDER / "models.json"
 WINGS = {"torch": "PyTorch", "keras": "Keras"}
 MIB = 2**20
-# What each task's models are measured by first, and how the column says which way is better.
+# What models are measured by, and which way is better.
 MEASURES = {"rmse": "RMSE ↓", "ndcg@10": "nDCG@10 ↑", "auc": "AUC ↑"}
-TASKS = {"rating": "ratings", "ranking": "lists", "click": "clicks", "next_item": "next item"}
+TASKS = {"rating": "ratings", "ranking": "lists", "click": "clicks", "next_item": "next\u00a0item"}
 NONE = "–"
 SLASH = "\u00a0/\u00a0"  # does not break: a pair stays on one line
 TICKS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
@@ -39,18 +39,23 @@ def both(values: list[str]) -> str:
     return values[0] if len(set(values)) == 1 else SLASH.join(values)
 
 
-def quality(model: dict, measure: str) -> str:
-    found = [wing["quality"].get(measure) for wing in model["wings"].values()]
-    return NONE if None in found else both([f"{value:.4f}" for value in found])
+def quality(model: dict) -> str:
+    """Every measure that the model has, in both wings."""
+    parts = []
+    for measure, title in MEASURES.items():
+        found = [wing["quality"].get(measure) for wing in model["wings"].values()]
+        if None not in found:
+            parts.append(f"{title} {both([f'{value:.4f}' for value in found])}".replace(" ", "\u00a0"))
+    return ", ".join(parts)
 
 
 def models_table(result: dict) -> str:
     """Every model in both wings, in MyST Markdown."""
-    head = ["model", "task", *MEASURES.values(), "fit, s", "lists, s", "MiB", "scores apart"]
-    lines = [head, ["---", "---", *["--:"] * (len(head) - 2)]]
+    head = ["model", "task", "quality", "fit, s", "lists, s", "MiB", "scores apart"]
+    lines = [head, ["---", "---", "---", *["--:"] * (len(head) - 3)]]
     for name, model in result["models"].items():
         wings = model["wings"].values()
-        cells = [f"`{name}`", TASKS[model["task"]], *(quality(model, measure) for measure in MEASURES)]
+        cells = [f"`{name}`", TASKS[model["task"]], quality(model)]
         cells += [SLASH.join(f"{wing['seconds'][part]:.1f}" for wing in wings) for part in ("fit", "serve")]
         cells.append(SLASH.join(f"{wing['bytes'] / MIB:.0f}" for wing in wings))
         cells.append(f"{model['parity']['scores']:.0e}".replace("e-0", "e-"))
