@@ -308,6 +308,7 @@ def pytest(name: str, *arguments: object, env: dict[str, str] | None = None) -> 
         "2",
         "--dist",
         "loadfile",
+        "--no-loadscope-reorder",  # else what has few tests comes last, the longest among them
         "-q",
         f"--junitxml={report}",
         "-o",
