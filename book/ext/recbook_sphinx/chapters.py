@@ -59,6 +59,12 @@ def read_parts(toc: Path = TOC) -> list[Part]:
     return [Part(part["caption"], tuple(page["file"] for page in part["chapters"])) for part in found]
 
 
+@cache
+def pages_of_book() -> tuple[str, ...]:
+    """All pages below the first, in reading order."""
+    return tuple(page for part in read_parts() for page in part.pages)
+
+
 def part_of(page: str, parts: list[Part]) -> Part | None:
     return next((part for part in parts if page in part.pages), None)
 
@@ -99,7 +105,7 @@ def has_picture(output: dict) -> bool:
 def known_names() -> dict[str, str]:
     """What a prerequisite may call a chapter -> its page: its name, and its title in small letters."""
     names = {}
-    for page in (page for part in read_parts() for page in part.pages):
+    for page in pages_of_book():
         if chapter := read_chapter(page):
             names |= {page.rpartition("/")[2]: page, chapter.title.lower(): page}
     return names

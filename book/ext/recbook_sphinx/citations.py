@@ -12,7 +12,7 @@ from pybtex.style.labels import BaseLabelStyle
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from .chapters import read_parts
+from .backlinks import in_order, link, used_in
 
 
 def author_year(entry) -> str:
@@ -55,23 +55,14 @@ class NamePages(SphinxPostTransform):
             return
         domain = self.env.get_domain("cite")
         keys = {citation.citation_id: citation.key for citation in domain.citations}
-        order = [page for part in read_parts() for page in part.pages]
         places: dict[str, dict[str, str]] = {}  # key → page → anchor of the first citation there
         for cited in sorted(domain.citation_refs, key=lambda cited: cited.line or 0):
             for target in cited.targets:
                 places.setdefault(target.key, {}).setdefault(cited.docname, cited.citation_ref_id)
         for entry in entries:
             pages = places.get(keys.get(entry["ids"][0]), {})
-            line = nodes.paragraph(classes=["rb-used-in"])
-            for page in sorted(
-                pages, key=lambda page: (order.index(page) if page in order else len(order), page)
-            ):
-                line += nodes.Text(", " if line.children else "In ")
-                uri = self.app.builder.get_relative_uri(self.env.docname, page)
-                title = self.env.titles[page].astext()
-                line += nodes.reference("", title, refuri=f"{uri}#{pages[page]}", internal=True)
-            if line.children:
-                entry += line
+            if pages:
+                entry += used_in([link(self.app, page, pages[page]) for page in in_order(pages)])
 
 
 def setup(app: Sphinx) -> None:

@@ -25,10 +25,13 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
 from . import ROOT
-from .chapters import read_parts
+from .backlinks import Kept, link, separated, used_in
+from .chapters import pages_of_book
 from .sources import load as load_sources
 
 PAGES = ("chapters/api", "chapters/api_models", "chapters/api_formulas")
+# page → the public names in its code, and those in its code or prose, each → section of the first use
+NAMES = Kept("recbook_names", shown_on=PAGES)
 DOCUMENTED = re.compile(r"^\.\. auto(function|class|module):: (\S+)((?:\n   :.*)*)$", re.M)
 LABEL = re.compile(r"^\(([\w-]+)\)=\s*$", re.M)
 EQUATION = re.compile(r"\$\$\s*\(([\w-]+)\)\s*$", re.M)
@@ -165,7 +168,7 @@ def both(name: str) -> list[str]:
 def sections_of_equations() -> dict[str, tuple[str, str]]:
     """Label of an equation → the page that derives it, and the label of its section there."""
     found = {}
-    for page in (page for part in read_parts() for page in part.pages):
+    for page in pages_of_book():
         path = ROOT / f"{page}.ipynb"
         if not path.is_file():
             continue
@@ -200,20 +203,13 @@ def resolve(name: str) -> object:
 # --- on the pages ---------------------------------------------------------------------------------------------------
 
 
-def all_names(env: BuildEnvironment) -> dict[str, tuple[dict[str, str], dict[str, str]]]:
-    """page → the public names in its code, and those in its code or prose, each → section of the first use"""
-    if not hasattr(env, "recbook_names"):
-        env.recbook_names = {}
-    return env.recbook_names
-
-
 def note(env: BuildEnvironment, page: str, path: Path) -> dict[str, str]:
     """Reads and remembers which names a chapter has; returns those of its code."""
     for api in PAGES:
         env.note_dependency(str(ROOT / f"{api}.md"))
     notebook, public = json.loads(path.read_text("utf-8")), public_names()
     used = used_names(notebook, public)
-    all_names(env)[page] = (used, named(notebook, public) | used)
+    NAMES.of(env)[page] = (used, named(notebook, public) | used)
     return used
 
 
@@ -222,10 +218,10 @@ def chapters_of(env: BuildEnvironment, name: str) -> dict[str, str]:
     derived = dict(sections_of_equations()[label] for label in reversed(equations(name)))
     home = getattr(resolve(name), "__module__", "").rpartition(".")[2]
     found = {}
-    for page in (page for part in read_parts() for page in part.pages):
-        if page not in all_names(env):
+    for page in pages_of_book():
+        if page not in NAMES.of(env):
             continue
-        sections = [all_names(env)[page][1].get(one) for one in both(name)]
+        sections = [NAMES.of(env)[page][1].get(one) for one in both(name)]
         sections = [*(section for section in sections if section is not None), derived.get(page)]
         if home in (page.rpartition("/")[2], *TAUGHT.get(page.rpartition("/")[2], ())):
             sections.append("")
@@ -267,24 +263,12 @@ class NameChapters(SphinxPostTransform):
                 content.insert(inner[0] if inner else len(content), line)
 
     def line(self, name: str) -> nodes.paragraph | None:
-        line = nodes.paragraph(classes=["rb-used-in"])
-        chapters, ids = chapters_of(self.env, name), corrections(name)
-        if chapters:
-            line += nodes.Text("In ")
-            links = [self.link(page, self.env.titles[page].astext(), at) for page, at in chapters.items()]
-            line += separated(links)
+        ids = corrections(name)
+        line = used_in([link(self.app, page, at) for page, at in chapters_of(self.env, name).items()])
         if ids:
-            line += nodes.Text(". Corrects " if chapters else "Corrects ")
-            line += separated([self.link("chapters/sources", i, f"source-{i.lower()}") for i in ids])
+            line += nodes.Text(". Corrects " if line.children else "Corrects ")
+            line += separated([link(self.app, "chapters/sources", f"source-{i.lower()}", i) for i in ids])
         return line if line.children else None
-
-    def link(self, page: str, text: str, anchor: str) -> nodes.reference:
-        uri = self.app.builder.get_relative_uri(self.env.docname, page)
-        return nodes.reference("", text, refuri=f"{uri}#{anchor}" if anchor else uri, internal=True)
-
-
-def separated(links: list[nodes.Node]) -> list[nodes.Node]:
-    return [node for link in links for node in (nodes.Text(", "), link)][1:]
 
 
 class NamesDirective(SphinxDirective):
@@ -337,26 +321,9 @@ def lighten(app: Sphinx, page: str, template: str, context: dict, doctree) -> No
         )
 
 
-def forget(app: Sphinx, env: BuildEnvironment, page: str) -> None:
-    all_names(env).pop(page, None)
-
-
-def merge(app: Sphinx, env: BuildEnvironment, pages: set[str], other: BuildEnvironment) -> None:
-    all_names(env).update({page: found for page, found in all_names(other).items() if page in pages})
-
-
-def renew(app: Sphinx, env: BuildEnvironment) -> list[str]:
-    """The pages of the package are written anew where a chapter's names have changed."""
-    written = getattr(env, "recbook_names_written", None)
-    env.recbook_names_written = dict(all_names(env))
-    return [page for page in PAGES if page in env.all_docs and written != env.recbook_names_written]
-
-
 def setup(app: Sphinx) -> None:
     app.add_directive("names", NamesDirective)
     app.add_post_transform(NameChapters)
     app.connect("autodoc-process-docstring", same_as_torch, priority=600)
     app.connect("html-page-context", lighten)
-    app.connect("env-purge-doc", forget)
-    app.connect("env-merge-info", merge)
-    app.connect("env-updated", renew)
+    NAMES.connect(app)

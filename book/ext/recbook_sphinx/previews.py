@@ -10,12 +10,13 @@ import html
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
 
+from .backlinks import Kept
 from .terms import PAGE as GLOSSARY
 
 EQUATION = "equation-"
+EQUATIONS = Kept("recbook_equations")  # page → anchor → LaTeX
 
 
 class KeepEquations(SphinxTransform):
@@ -24,18 +25,11 @@ class KeepEquations(SphinxTransform):
     default_priority = 900
 
     def apply(self, **kwargs) -> None:
-        all_equations(self.env)[self.env.docname] = {
+        EQUATIONS.of(self.env)[self.env.docname] = {
             f"{EQUATION}{nodes.make_id(block['label'])}": block.astext()
             for block in self.document.findall(nodes.math_block)
             if block.get("label")
         }
-
-
-def all_equations(env: BuildEnvironment) -> dict[str, dict[str, str]]:
-    """page -> anchor -> LaTeX"""
-    if not hasattr(env, "recbook_equations"):
-        env.recbook_equations = {}
-    return env.recbook_equations
 
 
 def definitions(app: Sphinx) -> dict[str, str]:
@@ -60,9 +54,7 @@ def typeset(latex: str) -> str:
 def add_previews(app: Sphinx, page: str, template: str, context: dict, doctree) -> None:
     if doctree is None or "body" not in context or app.builder.format != "html":
         return
-    equations = {
-        anchor: latex for found in all_equations(app.env).values() for anchor, latex in found.items()
-    }
+    equations = {anchor: latex for found in EQUATIONS.of(app.env).values() for anchor, latex in found.items()}
     shown: dict[str, str] = {}
     for link in doctree.findall(nodes.reference):
         uri = link.get("refuri") or f"#{link.get('refid', '')}"
@@ -76,16 +68,7 @@ def add_previews(app: Sphinx, page: str, template: str, context: dict, doctree) 
         context["body"] += f'\n<template class="rb-previews">{"".join(parts)}</template>\n'
 
 
-def forget(app: Sphinx, env: BuildEnvironment, page: str) -> None:
-    all_equations(env).pop(page, None)
-
-
-def merge(app: Sphinx, env: BuildEnvironment, pages: set[str], other: BuildEnvironment) -> None:
-    all_equations(env).update({page: found for page, found in all_equations(other).items() if page in pages})
-
-
 def setup(app: Sphinx) -> None:
     app.add_transform(KeepEquations)
     app.connect("html-page-context", add_previews)
-    app.connect("env-purge-doc", forget)
-    app.connect("env-merge-info", merge)
+    EQUATIONS.connect(app)

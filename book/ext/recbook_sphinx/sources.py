@@ -17,7 +17,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from . import BOOK
-from .chapters import read_parts
+from .chapters import pages_of_book
 from .linked_tests import test_link
 
 DATA = BOOK / "sources.toml"
@@ -95,8 +95,7 @@ def by_chapter(data: dict) -> list[str]:
 
 def order() -> dict[str, int]:
     """Label of a chapter → its place in the book; labels are the pages' names with dashes."""
-    pages = [page for part in read_parts() for page in part.pages]
-    return {page.rpartition("/")[2].replace("_", "-"): i for i, page in enumerate(pages)}
+    return {page.rpartition("/")[2].replace("_", "-"): i for i, page in enumerate(pages_of_book())}
 
 
 def reference(label: str, text: str | None) -> str:

@@ -8,7 +8,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from . import ROOT
-from .chapters import TOC, Chapter, link, read_chapter, read_parts
+from .chapters import TOC, Chapter, link, pages_of_book, read_chapter
 from .page_foot import data, day, versions
 
 HEAD = ("notebook", "read, min", "run, s", "size, kB", "cells", "figures")
@@ -58,8 +58,7 @@ class StatusDirective(SphinxDirective):
     has_content = False
 
     def run(self) -> list[nodes.Node]:
-        pages = [page for part in read_parts() for page in part.pages]
-        chapters = [chapter for page in pages if (chapter := read_chapter(page))]
+        chapters = [chapter for page in pages_of_book() if (chapter := read_chapter(page))]
         for path in (TOC, *(ROOT / f"{chapter.page}.ipynb" for chapter in chapters)):
             self.env.note_dependency(str(path))
         box = nodes.container(classes=["rb-status"])

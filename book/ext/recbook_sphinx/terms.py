@@ -26,10 +26,11 @@ from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from .chapters import read_parts
+from .backlinks import Kept, in_order, link, used_in
 from .folds import fold_summary
 
 PAGE = "chapters/glossary"
+USES = Kept("recbook_terms", shown_on=(PAGE,))  # page → the names of the terms that it uses
 ENTRY = re.compile(r"((?:^\.\. .+\n)*)^(?!\.\. )(\S.*)\n  (\S.*)$", re.M)
 REMARKS = ("also", "only in", "not", "in no chapter yet")
 UNREAD = (
@@ -204,14 +205,7 @@ class LinkTerms(SphinxTransform):
                 text.parent.replace(
                     text, [part for part in (*parts, nodes.Text(words[last:])) if part.astext()]
                 )
-        all_uses(self.env)[page] = list(used)
-
-
-def all_uses(env: BuildEnvironment) -> dict[str, list[str]]:
-    """page -> the names of the terms that it uses"""
-    if not hasattr(env, "recbook_terms"):
-        env.recbook_terms = {}
-    return env.recbook_terms
+        USES.of(self.env)[page] = list(used)
 
 
 class NameChapters(SphinxPostTransform):
@@ -226,45 +220,16 @@ class NameChapters(SphinxPostTransform):
             name = next(item.findall(nodes.term)).astext()
             pages = chapters_of(self.env, name)
             if pages:
-                line = nodes.paragraph(classes=["rb-used-in"])
-                line += nodes.Text("In ")
-                for number, page in enumerate(pages):
-                    line += [nodes.Text(", ")] if number else []
-                    line += self.link(page, Term(name, "").id)
+                line = used_in([link(self.app, page, Term(name, "").id) for page in pages])
                 next(item.findall(nodes.definition)).append(line)
-
-    def link(self, page: str, anchor: str) -> nodes.reference:
-        title = self.env.titles[page].astext()
-        uri = self.app.builder.get_relative_uri(self.env.docname, page)
-        separator = "" if "#" in uri else "#"
-        return nodes.reference("", title, refuri=f"{uri}{separator}{anchor}", internal=True)
 
 
 def chapters_of(env: BuildEnvironment, name: str) -> list[str]:
     """The pages that use a term, in the order of the book."""
-    order = [page for part in read_parts() for page in part.pages]
-    using = [page for page, names in all_uses(env).items() if name in names]
-    return sorted(using, key=lambda page: (order.index(page) if page in order else len(order), page))
-
-
-def forget(app: Sphinx, env: BuildEnvironment, page: str) -> None:
-    all_uses(env).pop(page, None)
-
-
-def merge(app: Sphinx, env: BuildEnvironment, pages: set[str], other: BuildEnvironment) -> None:
-    all_uses(env).update({page: names for page, names in all_uses(other).items() if page in pages})
-
-
-def renew(app: Sphinx, env: BuildEnvironment) -> list[str]:
-    """The glossary's page is written anew where a chapter's terms have changed."""
-    written = getattr(env, "recbook_terms_written", None)
-    env.recbook_terms_written = dict(all_uses(env))
-    return [PAGE] if PAGE in env.all_docs and written != env.recbook_terms_written else []
+    return in_order(page for page, names in USES.of(env).items() if name in names)
 
 
 def setup(app: Sphinx) -> None:
     app.add_transform(LinkTerms)
     app.add_post_transform(NameChapters)
-    app.connect("env-purge-doc", forget)
-    app.connect("env-merge-info", merge)
-    app.connect("env-updated", renew)
+    USES.connect(app)
