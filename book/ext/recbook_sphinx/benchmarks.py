@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from . import ROOT
 from .page_foot import day
-from .scoreboard import DOT, SETTINGS, TEXT, YARDSTICK, to_page
+from .scoreboard import DOT, SETTINGS, TEXT, YARDSTICK, drawn, plot_box
 
 FOLDER = ROOT / "results" / "benchmarks"
 MODELS = FOLDER / "models.json"
@@ -134,9 +133,7 @@ def draw(result: dict) -> str:
             axes.set_yticks(range(len(models)), [name for name, _ in models])
             axes.grid(axis="x", color=TEXT, alpha=0.15)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return to_page(file.getvalue(), "benchmarks", alt_text(result))
+        return drawn(figure, "benchmarks", alt_text(result))
 
 
 def stored() -> dict[str, dict]:
@@ -155,11 +152,7 @@ class BenchmarksDirective(SphinxDirective):
             self.env.note_dependency(str(path))
         part = self.arguments[0]
         if part == "plot":
-            figure = nodes.container(classes=["rb-scoreboard-plot"])
-            figure += nodes.raw(
-                "", f'<div style="overflow-x: auto">{draw(load(MODELS))}</div>', format="html"
-            )
-            return [figure]
+            return [plot_box(draw(load(MODELS)))]
         texts = {
             "models": lambda: models_table(load(MODELS)),
             "beside": lambda: beside_table(stored()),

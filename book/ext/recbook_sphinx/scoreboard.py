@@ -149,9 +149,20 @@ def draw(result: dict) -> str:
             axes.set_yticks(range(len(models)), [row["name"] for row in models])
             axes.grid(axis="x", color=TEXT, alpha=0.15)
         panels[0].invert_yaxis()
-        file = io.StringIO()
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return to_page(file.getvalue(), "scoreboard", alt_text(result))
+        return drawn(figure, "scoreboard", alt_text(result))
+
+
+def drawn(figure, name: str, description: str) -> str:
+    """A figure of matplotlib's as an SVG element of a page."""
+    file = io.StringIO()
+    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return to_page(file.getvalue(), name, description)
+
+
+def plot_box(svg: str) -> nodes.container:
+    """A plot that scrolls where the page is narrower."""
+    raw = nodes.raw("", f'<div style="overflow-x: auto">{svg}</div>', format="html")
+    return nodes.container("", raw, classes=["rb-scoreboard-plot"])
 
 
 def to_page(svg: str, name: str, description: str) -> str:
@@ -177,9 +188,7 @@ class ScoreboardDirective(SphinxDirective):
         self.env.note_dependency(str(DATA))
         part, result = self.arguments[0], load()
         if part == "plot":
-            figure = nodes.container(classes=["rb-scoreboard-plot"])
-            figure += nodes.raw("", f'<div style="overflow-x: auto">{draw(result)}</div>', format="html")
-            return [figure]
+            return [plot_box(draw(result))]
         if part not in ("table", "protocol"):
             raise self.error(f"scoreboard: {part!r} is none of table, plot, protocol")
         box = nodes.container(classes=[f"rb-scoreboard-{part}"])
