@@ -113,13 +113,9 @@ class DecisionPathModel(RecurrentModel):
         self._check_fitted()
         if not len(self._events):
             raise ValueError("train has no column `event`: there is none to predict")
-        people, coded = self._people(users, histories)
-        codes = (
-            np.arange(len(people)) if users is None else people.codes(as_ids(np.atleast_1d(users), "users"))
-        )
-        if (codes < 0).any():
-            raise ValueError(f"`users`: {np.atleast_1d(users)[codes < 0][0]!r} is unknown; pass `histories`")
-        states, has_history = self._states_of(codes, coded)
+        question = self.question(histories)
+        users, codes = question.asked(users)
+        states, has_history = self._states_of(codes, question.histories)
         learnt = self._get_parameters()
         z = (states.astype(np.float64) @ learnt["event_kernel"] + learnt["event_bias"])[:, :-1]
         chances = np.exp(z - z.max(1, keepdims=True))
@@ -127,7 +123,7 @@ class DecisionPathModel(RecurrentModel):
         chances /= chances.sum(1, keepdims=True)
         return pd.DataFrame(
             {
-                "user": np.repeat(people.ids[codes], len(self._events)),
+                "user": np.repeat(users, len(self._events)),
                 "event": np.tile(self._events.ids, len(codes)),
                 "chance": chances.ravel().astype(np.float32),
             }

@@ -64,8 +64,8 @@ def atomic_write(path: str | os.PathLike) -> Iterator[io.BufferedWriter]:
         raise
 
 
-def write_archive(path: str | os.PathLike, head: dict, arrays: dict[str, np.ndarray]) -> None:
-    """Writes `head` (JSON) and `arrays` as one file.
+def write_archive(path: str | os.PathLike | BinaryIO, head: dict, arrays: dict[str, np.ndarray]) -> None:
+    """Writes `head` (JSON) and `arrays` as one file.  path : of the file, or a binary file that is open for writing
 
     Raises TypeError for an array of objects or a head that JSON cannot say.
     """
@@ -76,7 +76,7 @@ def write_archive(path: str | os.PathLike, head: dict, arrays: dict[str, np.ndar
             )
     head = {"format": FORMAT, "format_version": FORMAT_VERSION, **head, "arrays": sorted(arrays)}
     text = np.array(json.dumps(head, sort_keys=True, default=_plain))
-    with atomic_write(path) as file:
+    with contextlib.nullcontext(path) if hasattr(path, "write") else atomic_write(path) as file:
         np.savez_compressed(file, allow_pickle=False, **{_HEAD: text}, **arrays)
 
 
@@ -88,18 +88,23 @@ def _plain(value):
 
 
 def read_archive(
-    path: str | os.PathLike, expected: Callable[[dict], set[str]], max_bytes: int = MAX_BYTES
+    path: str | os.PathLike | BinaryIO, expected: Callable[[dict], set[str]], max_bytes: int = MAX_BYTES
 ) -> tuple[dict, dict[str, np.ndarray]]:
     """Head and arrays of a file that `write_archive` wrote.
 
+    path : of the file, or a binary file that is open for reading
     expected : tells from the head which array names may be there.
 
     Raises FileFormatError for all that is not such a file, naming the member at fault.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    with open(path, "rb") as file:
+    if hasattr(path, "read"):
+        path, opened = "what was given", contextlib.nullcontext(path)
+    else:
+        path = Path(path)
+        if not path.exists():
+            raise FileNotFoundError(f"there is no file {path}")
+        opened = open(path, "rb")
+    with opened as file:
         try:
             return _read(path, file, expected, max_bytes)
         except FileFormatError:
@@ -111,7 +116,7 @@ def read_archive(
             ) from error
 
 
-def _read(path: Path, file: BinaryIO, expected: Callable[[dict], set[str]], max_bytes: int):
+def _read(path: Path | str, file: BinaryIO, expected: Callable[[dict], set[str]], max_bytes: int):
     with zipfile.ZipFile(file) as archive:
         members = _members(path, archive, max_bytes)
         if _HEAD not in members:
@@ -129,7 +134,7 @@ def _read(path: Path, file: BinaryIO, expected: Callable[[dict], set[str]], max_
         return head, {name: _array(path, archive, members[name]) for name in sorted(names)}
 
 
-def _members(path: Path, archive: zipfile.ZipFile, max_bytes: int) -> dict[str, zipfile.ZipInfo]:
+def _members(path: Path | str, archive: zipfile.ZipFile, max_bytes: int) -> dict[str, zipfile.ZipInfo]:
     members: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
@@ -146,7 +151,7 @@ def _members(path: Path, archive: zipfile.ZipFile, max_bytes: int) -> dict[str, 
     return members
 
 
-def _array(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+def _array(path: Path | str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     """One member, read after its header is known to promise what the archive holds."""
     with archive.open(info) as file:
         try:
@@ -177,7 +182,7 @@ def _array(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.nd
             raise FileFormatError(f"{path}: member `{info.filename}` cannot be read ({error})") from error
 
 
-def _head(path: Path, array: np.ndarray) -> dict:
+def _head(path: Path | str, array: np.ndarray) -> dict:
     try:
         head = json.loads(array.item()) if array.dtype.kind == "U" and array.shape == () else None
     except (json.JSONDecodeError, RecursionError):
