@@ -14,7 +14,7 @@ import pandas as pd
 
 from recbook import metrics as measures
 from recbook.errors import NotSupportedError
-from recbook.interactions import Dataset, Interactions, as_ids, as_interactions
+from recbook.interactions import Dataset, Interactions, as_ids, as_interactions, plain
 from recbook.ragged import Ragged
 from recbook.recommender import PAIRS_PER_BLOCK, UNKNOWN, Coded, Recommender, check_choice, raise_unknown
 
@@ -438,8 +438,8 @@ class _Candidates:
         if (bad := np.isnan(scores)).any():
             row, column = np.argwhere(bad)[0]
             raise ValueError(
-                f"{self.model!r} gave NaN for user {users[row].item()!r} and item "
-                f"{self.model.item_ids_[columns[column]].item()!r}; "
+                f"{self.model!r} gave NaN for user {plain(users[row])!r} and item "
+                f"{plain(self.model.item_ids_[columns[column]])!r}; "
                 "such a score has no place in a list"
             )
         return scores

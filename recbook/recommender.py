@@ -19,7 +19,16 @@ import numpy as np
 import pandas as pd
 
 from recbook.errors import DivergedError, FileFormatError, NotFittedError, NotSupportedError, UnknownIdError
-from recbook.interactions import Dataset, IdIndex, Interactions, as_ids, as_interactions
+from recbook.interactions import (
+    Dataset,
+    IdIndex,
+    Interactions,
+    as_column,
+    as_ids,
+    as_interactions,
+    join_times,
+    plain,
+)
 from recbook.ragged import Ragged, top_k
 from recbook.storage import MAX_BYTES, read_archive, write_archive
 
@@ -34,7 +43,7 @@ class Coded:
     """Interactions in codes: what models compute with.
 
     users : (n,) int64 in 0..n_users-1;  items : (n,) int64 in 0..n_items-1
-    ratings : (n,) float64 or None;  timestamps : (n,) int64 or None
+    ratings : (n,) float64 or None;  timestamps : (n,) as in Interactions, or None
     extra : further columns of the interactions by name, (n,) each: what is known at the moment
     """
 
@@ -138,7 +147,7 @@ class Recommender:
                     np.concatenate([old.users, new.users]),
                     np.concatenate([old.items, new.items]),
                     _join(old.ratings, new.ratings),
-                    _join(old.timestamps, new.timestamps),
+                    join_times(old.timestamps, new.timestamps),
                     new.n_users,
                     new.n_items,
                 )
@@ -171,6 +180,13 @@ class Recommender:
             raise ValueError(
                 f"{type(self).__name__} predicts ratings, but the data has no column `rating`; "
                 "name it in Interactions.from_frame(df, rating=...), or choose a model whose task is 'ranking'"
+            )
+        if self.task == "rating" and (row := train.first_repeat) is not None:
+            user, item = plain(train.users[row]), plain(train.items[row])
+            raise ValueError(
+                f"{type(self).__name__} takes one rating a pair, and row {row} repeats user {user!r} and "
+                f"item {item!r}; "
+                "choose one: Interactions.from_frame(df, on_duplicate='last' or 'mean'), or preprocessing.deduplicate"
             )
         for side, columns in self.needs.items():
             table = getattr(data, side) if isinstance(data, Dataset) else None
@@ -298,7 +314,7 @@ class Recommender:
         double = pd.DataFrame({"user": users, "item": codes}).duplicated().to_numpy()
         if self.task == "rating" and double.any():
             row = int(double.argmax())
-            item, name = items[row].item(), people.ids[users[row]].item()
+            item, name = plain(items[row]), plain(people.ids[users[row]])
             raise ValueError(f"`histories`: item {item!r} stands twice for {name!r}; keep it once")
         return people, Coded(users, codes, ratings, times, len(people), len(self._item_index), extra)
 
@@ -414,7 +430,12 @@ class Recommender:
         step = max(1, PAIRS_PER_BLOCK // max(len(columns), 1))
         tables = [
             pd.DataFrame(
-                {"user": users[:0], "item": ids[:0], "score": np.zeros(0, np.float32), "rank": codes[:0]}
+                {
+                    "user": as_column(users[:0]),
+                    "item": as_column(ids[:0]),
+                    "score": np.zeros(0, np.float32),
+                    "rank": codes[:0],
+                }
             )
         ]
         for start in range(0, len(users), step):
@@ -556,7 +577,7 @@ class Recommender:
         """Takes what a file holds; raises ValueError, naming the array, where it is not consistent."""
         for side in ("user", "item"):
             ids = arrays[f"{side}_ids"]
-            if ids.ndim != 1 or ids.dtype.kind not in "iU" or len(np.unique(ids)) != len(ids):
+            if ids.ndim != 1 or ids.dtype.kind not in "iUO" or len(np.unique(ids)) != len(ids):
                 raise ValueError(f"`{side}_ids` is not a list of distinct ids")
             setattr(self, f"_{side}_index", IdIndex(ids))
         n_users, n_items = len(self._user_index), len(self._item_index)
@@ -754,7 +775,7 @@ def _check_context(context: pd.DataFrame | None, n: int, what: str) -> None:
 def raise_unknown(kind: str, ids: np.ndarray, remedy: str = "see model.item_ids_") -> None:
     """Raises UnknownIdError that lists the first few of `ids`, if there are any."""
     if len(ids):
-        shown = ", ".join(repr(i.item() if hasattr(i, "item") else i) for i in pd.unique(ids)[:5])
+        shown = ", ".join(repr(plain(i)) for i in pd.unique(ids)[:5])
         more = f" and {len(pd.unique(ids)) - 5} more" if len(pd.unique(ids)) > 5 else ""
         raise UnknownIdError(
             f"unknown {kind} {shown}{more}: not in the data the model was fitted on; {remedy}"
