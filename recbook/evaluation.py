@@ -15,7 +15,7 @@ import pandas as pd
 
 from recbook import metrics as measures
 from recbook.errors import NotSupportedError
-from recbook.interactions import Dataset, Interactions, as_ids, as_interactions
+from recbook.interactions import Dataset, Interactions, as_ids, as_interactions, plain
 from recbook.questions import Question, raise_unknown
 from recbook.ragged import Ragged
 from recbook.recommender import PAIRS_PER_BLOCK, UNKNOWN, Recommender, check_choice
@@ -447,8 +447,8 @@ class _Candidates:
         if (bad := np.isnan(scores)).any():
             row, column = np.argwhere(bad)[0]
             raise ValueError(
-                f"{self.question.model!r} gave NaN for user {users[row].item()!r} and item "
-                f"{self.question.items.ids[columns[column]].item()!r}; "
+                f"{self.question.model!r} gave NaN for user {plain(users[row])!r} and item "
+                f"{plain(self.question.items.ids[columns[column]])!r}; "
                 "such a score has no place in a list"
             )
         return scores

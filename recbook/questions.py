@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from recbook.errors import NotSupportedError, UnknownIdError
-from recbook.interactions import as_ids
+from recbook.interactions import as_ids, plain
 from recbook.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def ids_of(values, name: str) -> np.ndarray:
 def raise_unknown(kind: str, ids: np.ndarray, remedy: str = "see model.item_ids_") -> None:
     """Raises UnknownIdError that lists the first few of `ids`, if there are any."""
     if len(ids):
-        shown = ", ".join(repr(i.item() if hasattr(i, "item") else i) for i in pd.unique(ids)[:5])
+        shown = ", ".join(repr(plain(i)) for i in pd.unique(ids)[:5])
         more = f" and {len(pd.unique(ids)) - 5} more" if len(pd.unique(ids)) > 5 else ""
         raise UnknownIdError(
             f"unknown {kind} {shown}{more}: not in the data the model was fitted on; {remedy}"

@@ -21,7 +21,16 @@ import numpy as np
 import pandas as pd
 
 from recbook.errors import DivergedError, FileFormatError, NotFittedError, NotSupportedError
-from recbook.interactions import Dataset, IdIndex, Interactions, as_ids, as_interactions
+from recbook.interactions import (
+    Dataset,
+    IdIndex,
+    Interactions,
+    as_column,
+    as_ids,
+    as_interactions,
+    join_times,
+    plain,
+)
 from recbook.questions import Question, ids_of, raise_unknown
 from recbook.ragged import Ragged, top_k
 from recbook.storage import MAX_BYTES, read_archive, write_archive
@@ -37,7 +46,7 @@ class Coded:
     """Interactions in codes: what models compute with.
 
     users : (n,) int64 in 0..n_users-1;  items : (n,) int64 in 0..n_items-1
-    ratings : (n,) float64 or None;  timestamps : (n,) int64 or None
+    ratings : (n,) float64 or None;  timestamps : (n,) as in Interactions, or None
     extra : further columns of the interactions by name, (n,) each: what is known at the moment
     """
 
@@ -198,7 +207,7 @@ class Recommender:
                     np.concatenate([old.users, new.users]),
                     np.concatenate([old.items, new.items]),
                     _join(old.ratings, new.ratings),
-                    _join(old.timestamps, new.timestamps),
+                    join_times(old.timestamps, new.timestamps),
                     new.n_users,
                     new.n_items,
                     {
@@ -248,6 +257,13 @@ class Recommender:
             raise ValueError(
                 f"{type(self).__name__} predicts ratings, but the data has no column `rating`; "
                 "name it in Interactions.from_frame(df, rating=...), or choose a model whose task is 'ranking'"
+            )
+        if self.task == "rating" and (row := x.first_repeat) is not None:
+            user, item = plain(x.users[row]), plain(x.items[row])
+            raise ValueError(
+                f"{type(self).__name__} takes one rating a pair, and row {row} repeats user {user!r} and "
+                f"item {item!r}; "
+                "choose one: Interactions.from_frame(df, on_duplicate='last' or 'mean'), or preprocessing.deduplicate"
             )
 
     def _remember(self, data: Interactions | Dataset, train: Interactions) -> None:
@@ -371,7 +387,7 @@ class Recommender:
         double = pd.DataFrame({"user": users, "item": codes}).duplicated().to_numpy()
         if self.task == "rating" and double.any():
             row = int(double.argmax())
-            item, name = items[row].item(), people.ids[users[row]].item()
+            item, name = plain(items[row]), plain(people.ids[users[row]])
             raise ValueError(f"`histories`: item {item!r} stands twice for {name!r}; keep it once")
         return people, Coded(users, codes, ratings, times, len(people), len(self._item_index), extra)
 
@@ -520,7 +536,12 @@ class Recommender:
         step = max(1, PAIRS_PER_BLOCK // max(len(columns), 1))
         tables = [
             pd.DataFrame(
-                {"user": users[:0], "item": ids[:0], "score": np.zeros(0, np.float32), "rank": codes[:0]}
+                {
+                    "user": as_column(users[:0]),
+                    "item": as_column(ids[:0]),
+                    "score": np.zeros(0, np.float32),
+                    "rank": codes[:0],
+                }
             )
         ]
         for start in range(0, len(users), step):
@@ -669,7 +690,7 @@ class Recommender:
         """Takes what a file holds; raises ValueError, naming the array, where it is not consistent."""
         for side in ("user", "item"):
             ids = arrays[f"{side}_ids"]
-            if ids.ndim != 1 or ids.dtype.kind not in "iU" or len(np.unique(ids)) != len(ids):
+            if ids.ndim != 1 or ids.dtype.kind not in "iUO" or len(np.unique(ids)) != len(ids):
                 raise ValueError(f"`{side}_ids` is not a list of distinct ids")
             setattr(self, f"_{side}_index", IdIndex(ids))
         n_users, n_items = len(self._user_index), len(self._item_index)
