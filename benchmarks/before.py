@@ -4,9 +4,9 @@
     python benchmarks/before.py --only EASE BPR --base HEAD~20 --json out.json
 
 The earlier code stands in a worktree of git's, `_build/before`. Both compute with one thread on MovieLens-100K,
-gradient models for one epoch; a first round does not count, then the two take turns. Seconds are those of the processor,
-of a fit, of 10,000 pairs predicted, of ten items recommended to everybody, of an evaluation. A ratio is now / before,
-round by round; its median stands in the table. Behind its target is what is above 1.1 in every round.
+gradient models for one epoch; a first round does not count, then the two take turns. Seconds are those of the
+processor, of a fit, of 10,000 pairs predicted, of ten items recommended to everybody, of an evaluation. A ratio is
+now / before, round by round; its median stands in the table. Behind its target is what is above 1.1 in every round.
 """
 
 from __future__ import annotations
