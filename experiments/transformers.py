@@ -9,6 +9,7 @@ at test rows once, with the defaults as they then stood.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -30,6 +31,7 @@ SCRIPT = Path(__file__).resolve()
 SEEDS = [0, 1]
 METRICS = ["hit_rate@10", "ndcg@10"]
 SAMPLED = 100
+KINDS = {"uniform": "uniform", "popular": "popularity"}
 FACTORS = [8, 16, 32, 128]  # beside the default
 CHOICES: dict[str, dict] = {
     "softmax": {},
@@ -37,6 +39,8 @@ CHOICES: dict[str, dict] = {
     "cloze": {},
     "cloze, the newest alone often": {"last_only": 0.5},
 }
+
+SPREADS = {}
 
 PROTOCOL = {
     "data": "MovieLens-100K, every rating",
@@ -112,6 +116,35 @@ def against(ours: list[Report], reports: dict[str, list[Report]]) -> dict:
     return found
 
 
+def miniature(stored: dict) -> Iterator[tuple[tuple, float]]:
+    """Popularity on all lists, the fastest networks on the full ones, the smallest SASRec; first seed."""
+    movielens, seed = datasets.fetch_movielens("100k"), SEEDS[0]
+    train, test = splits.leave_last_out(movielens)
+    for kind, distribution in KINDS.items():
+        offered = candidates(movielens, train, test, distribution)
+        known = test.interactions.take(np.isin(test.interactions.users, list(offered)))
+        report = evaluate(Popularity().fit(train), known, METRICS, candidates=offered)
+        for metric in METRICS:
+            yield ("sampled", kind, "Popularity", metric, "seeds", 0), report[metric]
+    for name, model in {
+        "Popularity": Popularity(),
+        "SASRec, binary": rt.SASRec(loss="binary", seed=seed, device="cpu"),
+        "SASRec, cross-entropy": rt.SASRec(loss="softmax", seed=seed, device="cpu"),
+        "BERT4Rec": rt.BERT4Rec(seed=seed, device="cpu"),
+        "GRU4Rec": GRU4Rec(seed=seed, device="cpu"),
+        "BPR": BPR(seed=seed, device="cpu"),
+    }.items():
+        report = evaluate(model.fit(train, progress=False), test, METRICS, unknown="fallback")
+        for metric in METRICS:
+            yield ("full", name, metric, "seeds", 0), report[metric]
+    factors = stored["sizes"][0]["factors"]
+    smallest = validated(
+        rt.SASRec(factors=factors, inner=factors, device="cpu"), *splits.leave_last_out(train)
+    )
+    yield ("sizes", 0, "last"), smallest["last"]
+    yield ("sizes", 0, "parameters"), smallest["parameters"]
+
+
 def main() -> None:
     movielens = datasets.fetch_movielens("100k")
     train, test = splits.leave_last_out(movielens)
@@ -123,8 +156,7 @@ def main() -> None:
         "BPR": lambda seed: BPR(seed=seed, device="cpu"),
         "Popularity": None,
     }
-    kinds = {"uniform": "uniform", "popular": "popularity"}
-    lists = {kind: candidates(movielens, train, test, name) for kind, name in kinds.items()}
+    lists = {kind: candidates(movielens, train, test, name) for kind, name in KINDS.items()}
     targets = test.interactions
     known = targets.take(np.isin(targets.users, list(lists["uniform"])))
     full: dict[str, list[Report]] = {}
