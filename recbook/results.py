@@ -119,7 +119,7 @@ def code_hash(script: Path) -> str:
     Not entered are `fetch_*` of `recbook.datasets`, for what these give is held by a hash of its own, and this module,
     which keeps figures and makes none.
     """
-    return program(script).hash()
+    return _program(script).hash()
 
 
 def part_hash(script: Path, roots: Iterable[str]) -> str:
@@ -128,10 +128,10 @@ def part_hash(script: Path, roots: Iterable[str]) -> str:
     A root is a name of the script's own, or a dotted one: recbook.torch.implicit.EASE. Raises DataError where there
     is no such definition.
     """
-    return program(script).hash(roots)
+    return _program(script).hash(roots)
 
 
-def program(script: Path) -> Program:
+def _program(script: Path) -> Program:
     """A script, and all modules of recbook that it may reach."""
     paths = {".".join(_parts(path)): path for path in sorted(PACKAGE.rglob("*.py"))}
     modules = {name: path.read_text("utf-8") for name, path in paths.items()}

@@ -348,7 +348,17 @@ def turned_round(checkout: Path) -> None:
     path.write_text("\n\n\n".join([first, *reversed(rest)]) + "\n", "utf-8")
 
 
-@pytest.mark.parametrize("move", [renamed, moved, imported_otherwise, imported_when_needed, turned_round])
+def packaged(checkout: Path) -> None:
+    """`below` becomes a folder that gives the same names."""
+    folder = results.PACKAGE / "below"
+    folder.mkdir()
+    (results.PACKAGE / "below.py").rename(folder / "all.py")
+    (folder / "__init__.py").write_text("from .all import Base, g, unused\n", "utf-8")
+
+
+@pytest.mark.parametrize(
+    "move", [renamed, packaged, moved, imported_otherwise, imported_when_needed, turned_round]
+)
 def test_a_hash_survives_a_move(checkout, move):
     before, files = results.code_hash(checkout), read(results.PACKAGE.parent)
     move(checkout)
@@ -458,7 +468,7 @@ def test_a_hash_of_this_repository_survives_a_move(tmp_path, monkeypatch):
 def test_what_runs_was_reached():
     """Everything of recbook that runs while a row is measured is among what its hash is made of."""
     model = scoreboard.MODELS["EASE"]
-    program = results.program(scoreboard.SCRIPT)
+    program = results._program(scoreboard.SCRIPT)
     roots = [
         "row",
         "recbook.torch.implicit.EASE",
@@ -640,6 +650,17 @@ def test_the_page_shows_every_figure_and_the_protocol():
     assert result["data"]["sha256"] in protocol and result["code"] in protocol and result["date"] in protocol
     for text in result["protocol"].values():
         assert text in protocol
+
+
+def test_the_page_says_what_was_confirmed():
+    measured = [
+        "EASE / figures / ndcg@10 / seeds / 0",
+        "EASE / twin_differences / ndcg@10",
+        "PCA / figures / mae / seeds / 0",
+    ]
+    confirmed = {"date": "2030-01-02", "measured": measured}
+    words = page.protocol(results.load("scoreboard") | {"confirmed": confirmed})
+    assert "2030-01-02: the code had changed" in words and words.endswith("on seed 0: EASE, PCA")
 
 
 def test_the_plot_is_for_light_dark_and_screen_readers():
