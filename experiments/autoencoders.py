@@ -36,6 +36,7 @@ CHOICES: dict[str, list[dict]] = {  # the defaults of those who rank are the fir
     "CFGAN": [{"shown": 0.0}],
 }
 
+BEGINNING = 3  # epochs of a curve in a miniature
 SPREADS = {}
 
 PROTOCOL = {
@@ -94,15 +95,18 @@ def sweep(train: Dataset, validation: Dataset) -> list[dict]:
     return found
 
 
-def curves(train: Dataset, validation: Dataset) -> dict[str, list[list[float]]]:
-    models = {
+def curved() -> dict[str, rt.MultVAE | rt.CFGAN]:
+    return {
         "MultVAE": rt.MultVAE(device="cpu"),
         "CFGAN": rt.CFGAN(device="cpu"),
         "CFGAN, the game alone": rt.CFGAN(zeros_weight=0.0, device="cpu"),
     }
+
+
+def curves(train: Dataset, validation: Dataset) -> dict[str, list[list[float]]]:
     return {
         name: [validated(model.clone(seed=seed), train, validation) for seed in CURVES]
-        for name, model in models.items()
+        for name, model in curved().items()
     }
 
 
@@ -167,7 +171,7 @@ def measured(models: dict, once: dict, folds: dict, metric: str) -> dict:
 
 
 def miniature(stored: dict) -> Iterator[tuple[tuple, float]]:
-    """Some models of the confirmation, on the first seed."""
+    """Fast models of the confirmation on the first seed, and the beginnings of the curves."""
     data, seed = datasets.fetch_movielens("100k"), SEEDS[0]
 
     def figure(model, train: Dataset, test: Dataset, metric: str) -> float:
@@ -176,19 +180,21 @@ def miniature(stored: dict) -> Iterator[tuple[tuple, float]]:
     fold = splits.random_split(data, 0.1, seed=seed)
     for name, model in {
         "AutoRec, rows of items": rt.AutoRec(seed=seed, device="cpu"),
-        "MatrixFactorization": MatrixFactorization(seed=seed, device="cpu"),
         "AutoRec, rows of items, Keras": rk.AutoRec(device="cpu"),
-        "AutoRec, rows of users": rt.AutoRec(rows="users", device="cpu"),
+        "MatrixFactorization": MatrixFactorization(seed=seed, device="cpu"),
     }.items():
         yield ("ratings", "models", name, "seeds", 0), figure(model, *fold, "rmse")
     fold = splits.stratified_split(data, by="item", test_size=0.25, seed=seed)
     for name, model in {
-        "MultVAE": rt.MultVAE(seed=seed, device="cpu"),
-        "CFGAN": rt.CFGAN(seed=seed, device="cpu"),
         "Popularity": Popularity(),
+        "MultVAE": rt.MultVAE(seed=seed, device="cpu"),
         "MultVAE, Keras": rk.MultVAE(device="cpu"),
     }.items():
         yield ("lists", "models", name, "seeds", 0), figure(model, *fold, "ndcg@10")
+    parts = splits.stratified_split(fold[0], by="item", test_size=0.25, seed=0)
+    for name, model in curved().items():
+        for epoch, value in enumerate(validated(model.clone(seed=seed, epochs=BEGINNING), *parts)):
+            yield ("curves", name, 0, epoch), value
 
 
 def main() -> None:

@@ -84,10 +84,7 @@ def miniature(stored: dict) -> Iterator[tuple[tuple, float]]:
         ("MarkovChain", MarkovChain(), train),
         ("MarkovChain, shuffled", MarkovChain(), shuffled(train, seed=0)),
         ("EASE", EASE(device="cpu"), train),
-        ("GRU4Rec, rnn", rt.GRU4Rec(cell="rnn", seed=seed, device="cpu"), train),
         ("GRU4Rec, gru", rt.GRU4Rec(cell="gru", seed=seed, device="cpu"), train),
-        ("BPR", BPR(seed=seed, device="cpu"), train),
-        ("GRU4Rec, gru, Keras", rk.GRU4Rec(device="cpu"), train),
     ]:
         found = report(model, data, test)
         for metric in METRICS:

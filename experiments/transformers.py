@@ -40,6 +40,7 @@ CHOICES: dict[str, dict] = {
     "cloze, the newest alone often": {"last_only": 0.5},
 }
 
+BEGINNING = 2  # epochs of a miniature
 SPREADS = {}
 
 PROTOCOL = {
@@ -55,6 +56,10 @@ PROTOCOL = {
     "best",
     "better": "nDCG@10, a paired bootstrap over users, 2,000 resamples: the 95 % interval excludes 0 in every seed",
 }
+
+
+def chosen_class(name: str) -> type:
+    return rt.BERT4Rec if name.startswith("cloze") else rt.SASRec
 
 
 def validated(model, train: Dataset, validation: Dataset) -> dict:
@@ -117,32 +122,25 @@ def against(ours: list[Report], reports: dict[str, list[Report]]) -> dict:
 
 
 def miniature(stored: dict) -> Iterator[tuple[tuple, float]]:
-    """Popularity on all lists, the fastest networks on the full ones, the smallest SASRec; first seed."""
-    movielens, seed = datasets.fetch_movielens("100k"), SEEDS[0]
+    """Popularity on all lists, and the beginnings of the curves of the choice: later epochs magnify roundings."""
+    movielens = datasets.fetch_movielens("100k")
     train, test = splits.leave_last_out(movielens)
+    popular = Popularity().fit(train)
+    report = evaluate(popular, test, METRICS, unknown="fallback")
+    for metric in METRICS:
+        yield ("full", "Popularity", metric, "seeds", 0), report[metric]
     for kind, distribution in KINDS.items():
         offered = candidates(movielens, train, test, distribution)
         known = test.interactions.take(np.isin(test.interactions.users, list(offered)))
-        report = evaluate(Popularity().fit(train), known, METRICS, candidates=offered)
+        report = evaluate(popular, known, METRICS, candidates=offered)
         for metric in METRICS:
             yield ("sampled", kind, "Popularity", metric, "seeds", 0), report[metric]
-    for name, model in {
-        "Popularity": Popularity(),
-        "SASRec, binary": rt.SASRec(loss="binary", seed=seed, device="cpu"),
-        "SASRec, cross-entropy": rt.SASRec(loss="softmax", seed=seed, device="cpu"),
-        "BERT4Rec": rt.BERT4Rec(seed=seed, device="cpu"),
-        "GRU4Rec": GRU4Rec(seed=seed, device="cpu"),
-        "BPR": BPR(seed=seed, device="cpu"),
-    }.items():
-        report = evaluate(model.fit(train, progress=False), test, METRICS, unknown="fallback")
-        for metric in METRICS:
-            yield ("full", name, metric, "seeds", 0), report[metric]
-    factors = stored["sizes"][0]["factors"]
-    smallest = validated(
-        rt.SASRec(factors=factors, inner=factors, device="cpu"), *splits.leave_last_out(train)
-    )
-    yield ("sizes", 0, "last"), smallest["last"]
-    yield ("sizes", 0, "parameters"), smallest["parameters"]
+    parts = splits.leave_last_out(train)
+    for name, changes in CHOICES.items():
+        found = validated(chosen_class(name)(**changes, epochs=BEGINNING, device="cpu"), *parts)
+        yield ("choice", name, "parameters"), found["parameters"]
+        for epoch, value in enumerate(found["curve"]):
+            yield ("choice", name, "curve", epoch), value
 
 
 def main() -> None:
@@ -173,8 +171,8 @@ def main() -> None:
     parts = splits.leave_last_out(train)
     chosen = {}
     for name, changes in CHOICES.items():
-        cls = rt.BERT4Rec if name.startswith("cloze") else rt.SASRec
-        chosen[name] = {"arguments": changes} | validated(cls(**changes, device="cpu"), *parts)
+        model = chosen_class(name)(**changes, device="cpu")
+        chosen[name] = {"arguments": changes} | validated(model, *parts)
     sizes = [
         {"factors": factors} | validated(rt.SASRec(factors=factors, inner=factors, device="cpu"), *parts)
         for factors in FACTORS
