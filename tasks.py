@@ -523,12 +523,22 @@ def bench(arguments: argparse.Namespace) -> None:
 
 
 def experiments(arguments: argparse.Namespace) -> None:
-    """renew results/: tasks.py experiments [neighbors …]"""
+    """renew results/: tasks.py experiments [ncf …]; with --confirm measure a part again, and stamp what comes out"""
     chosen = scripts("experiments", arguments.names)
     if not chosen:
         raise TaskError("experiments/ holds no experiment.")
     setup()
     data()
+    if arguments.confirm:
+        heading("confirming " + (", ".join(arguments.names) or "what is stale"))
+        remedy = (
+            "What could not be confirmed is named above, with stored and fresh figure; it was left as it was."
+        )
+        must(
+            PYTHON, "-m", "experiments._confirm", *arguments.names, env=environment(OMP_NUM_THREADS="1"),
+            remedy=remedy,
+        )  # fmt: skip
+        return
     for script in chosen:
         heading(f"experiments/{script.name}")
         started = time.monotonic()
@@ -596,6 +606,11 @@ def parser() -> argparse.ArgumentParser:
     made["run"].add_argument("notebooks", nargs="+", metavar="NOTEBOOK")
     for name in ("bench", "experiments"):
         made[name].add_argument("names", nargs="*", metavar="NAME")
+    made["experiments"].add_argument(
+        "--confirm",
+        action="store_true",
+        help="measure a part again, a minute a topic (default: all that are stale)",
+    )
     return top
 
 
