@@ -77,7 +77,18 @@ def write_archive(path: str | os.PathLike, head: dict, arrays: dict[str, np.ndar
     head = {"format": FORMAT, "format_version": FORMAT_VERSION, **head, "arrays": sorted(arrays)}
     text = np.array(json.dumps(head, sort_keys=True, default=_plain))
     with atomic_write(path) as file:
-        np.savez_compressed(file, allow_pickle=False, **{_HEAD: text}, **arrays)
+        _write_members(file, {_HEAD: text, **arrays})
+
+
+def _write_members(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
+    """Writes `arrays` as `np.savez_compressed` does, to the byte; equal arrays make equal files.
+
+    That of NumPy 1.26 knows no `allow_pickle`: it would store an array of that name.
+    """
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:  # its size is not known yet
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def _plain(value):
