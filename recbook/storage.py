@@ -84,7 +84,7 @@ def write_archive(path: str | os.PathLike | BinaryIO, head: dict, arrays: dict[s
     head = {"format": FORMAT, "format_version": FORMAT_VERSION, **head, "arrays": sorted(arrays)}
     text = np.array(json.dumps(head, sort_keys=True, default=_plain))
     with contextlib.nullcontext(path) if hasattr(path, "write") else atomic_write(path) as file:
-        np.savez_compressed(file, allow_pickle=False, **{_HEAD: text}, **members)
+        _write_members(file, {_HEAD: text, **members})
 
 
 def _encoded(name: str, strings: np.ndarray) -> dict[str, np.ndarray]:
@@ -123,6 +123,17 @@ def _decoded(path: Path, members: dict[str, np.ndarray]) -> dict[str, np.ndarray
             raise FileFormatError(f"{path}: the text `{name}` cannot be read ({error})") from error
         arrays[name] = strings.reshape(ends.shape)
     return arrays
+
+
+def _write_members(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
+    """Writes `arrays` as `np.savez_compressed` does, to the byte; equal arrays make equal files.
+
+    That of NumPy 1.26 knows no `allow_pickle`: it would store an array of that name.
+    """
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:  # its size is not known yet
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def _plain(value):

@@ -606,14 +606,14 @@ def test_rights_are_what_umask_says(tmp_path, mask, rights):
     assert stat.S_IMODE((tmp_path / "m.npz").stat().st_mode) == rights
 
 
-@pytest.mark.parametrize("culprit", ["os.replace", "os.fsync", "np.savez_compressed"])
+@pytest.mark.parametrize("culprit", ["os.replace", "os.fsync", "_write_members"])
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt(), MemoryError()])
 def test_a_save_that_fails_leaves_the_old_file(tmp_path, monkeypatch, culprit, error):
     bias().save(tmp_path / "m.npz")
     before = (tmp_path / "m.npz").read_bytes()
 
     def fail(file, *_, **__):
-        if culprit.startswith("np"):
+        if culprit == "_write_members":
             file.write(b"half a file")
         raise error
 
@@ -635,13 +635,13 @@ def test_a_save_that_is_killed_leaves_the_old_file(tmp_path):
         from recbook import storage
         from recbook.baselines import Popularity
 
-        def half(file, **arrays):
+        def half(file, arrays):
             file.write({before[: len(before) // 2]!r})
             file.flush()
             os.kill(os.getpid(), signal.SIGKILL)
 
         model = Popularity.load({str(path)!r})
-        storage.np.savez_compressed = half
+        storage._write_members = half
         model.save({str(path)!r})
         """
     root = Path(storage.__file__).parent.parent
