@@ -1,6 +1,7 @@
 """Pairs that stand more than once, and ids that are text: every model takes both as it says, in both wings."""
 
 import inspect
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -72,3 +73,15 @@ def test_text_ids_go_out_as_text_and_through_files_as_they_are(wing, tmp_path):
     assert again.item_ids_.tolist() == model.item_ids_.tolist() == list(dict.fromkeys(i for _, i in rows))
     np.testing.assert_array_equal(again.score_matrix(), model.score_matrix())
     assert path.stat().st_size < 20_000
+
+
+def test_arrays_of_interactions_go_to_pytorch_without_a_warning():
+    """They are read-only, and PyTorch warns of such, but once a process: hence the copies."""
+    x = Interactions([1, 1, 2], [1, 2, 2], [0.0, 1.0, 1.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rt.losses.squared(x.ratings, x.ratings)
+        rt.losses.binary_cross_entropy(x.ratings, x.ratings)
+        tensor = rt.EASE(device="cpu")._to_tensor(x.ratings)
+    tensor += 1
+    assert x.ratings.tolist() == [0, 1, 1] and tensor.tolist() == [1, 2, 2]
