@@ -102,7 +102,7 @@ def _decoded(path: Path, members: dict[str, np.ndarray]) -> dict[str, np.ndarray
     arrays = {name: array for name, array in members.items() if not name.endswith((_BYTES, _ENDS))}
     for name in sorted({name[: -len(_BYTES)] for name in set(members) - set(arrays)}):
         joined, ends = members.get(name + _BYTES), members.get(name + _ENDS)
-        if name in arrays or joined is None or ends is None:
+        if joined is None or ends is None:
             raise FileFormatError(f"{path}: the text `{name}` is not whole; the file was tampered with")
         starts = np.append(0, ends.ravel())
         if (
@@ -180,6 +180,8 @@ def _read(path: Path | str, file: BinaryIO, expected: Callable[[dict], set[str]]
                 f"{path}: no member `{_HEAD}`: not a recbook model; save one with model.save(path)"
             )
         head = _head(path, _array(path, archive, members[_HEAD]))
+        if twice := sorted(name for name in members if {name + _BYTES, name + _ENDS} & set(members)):
+            raise FileFormatError(f"{path}: member `{twice[0]}` stands twice; the file was tampered with")
         names = {name.removesuffix(_BYTES).removesuffix(_ENDS) for name in members} - {_HEAD}
         if strange := sorted(names - expected(head)):
             raise FileFormatError(f"{path}: member `{strange[0]}` does not belong in a {head['class']}")
@@ -250,7 +252,8 @@ def _head(path: Path | str, array: np.ndarray) -> dict:
         )
     if head.get("format_version") not in READABLE:
         raise FileFormatError(
-            f"{path} has format version {head.get('format_version')!r}, this recbook reads {READABLE}; "
+            f"{path} has format version {head.get('format_version')!r}, this recbook reads "
+            f"{' and '.join(map(str, READABLE))}; "
             "load it with the recbook that wrote it, or update recbook"
         )
     types = {"class": str, "hyper_parameters": dict, "arrays": list}
