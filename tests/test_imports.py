@@ -17,7 +17,7 @@ PACKAGE = ROOT / "recbook"
 LAYERS = [
     {"biased", "errors", "figures", "progress", "ragged"},
     {"interactions", "metrics", "sampling", "formulas", "storage"},
-    {"preprocessing", "features", "fields", "splits", "datasets", "worlds", "recommender"},
+    {"preprocessing", "features", "fields", "splits", "datasets", "worlds", "questions", "recommender"},
     {"baselines", "blockwise", "decompositions", "neighborhoods", "training"},
     {
         *("factors", "field_models", "implicit_sums", "nonnegative", "preferences", "reconstruction"),

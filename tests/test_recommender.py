@@ -33,6 +33,7 @@ class GenreMean(Recommender):
     task = "rating"
     supports = frozenset({"warm_items", "context", "partial_fit"})
     needs = {"items": ["genres"]}
+    _watches_validation = True
 
     def __init__(self, shift: float = 0.0, broken: bool = False):
         self.shift = shift
@@ -658,9 +659,8 @@ def test_a_save_that_is_killed_leaves_the_old_file(tmp_path):
 
 
 def test_what_cannot_be_saved_is_named(tmp_path):
-    model = bias()
-    model.epochs = object()
-    with pytest.raises(TypeError, match="cannot save <object.*hyper-parameters are numbers and text"):
+    model = GenreMean(broken=frozenset()).fit(DATA)  # as good as False, and nothing that JSON can say
+    with pytest.raises(TypeError, match=r"cannot save frozenset\(.*hyper-parameters are numbers and text"):
         model.save(tmp_path / "m.npz")
     with pytest.raises(TypeError, match="array `x` is of object"):
         storage.write_archive(tmp_path / "m.npz", {}, {"x": np.array([None])})
@@ -728,7 +728,7 @@ def with_head(**changed):
 def twice(path: Path) -> None:
     parts = members(path)
     with pytest.warns(UserWarning, match="Duplicate name"):
-        pack(path, *parts.items(), ("user_ids.npy", parts["user_ids.npy"]))
+        pack(path, *parts.items(), ("item_ids.npy", parts["item_ids.npy"]))
 
 
 def without_everywhere(path: Path) -> None:
@@ -774,7 +774,7 @@ FILES = {
         with_parts(parameter__mean=npy(np.zeros(1, [("a", "f8")]))),
         ("parameter/mean.npy", "refused"),
     ),
-    "member twice": (twice, ("`user_ids` stands twice", "tampered")),
+    "member twice": (twice, ("`item_ids` stands twice", "tampered")),
     "strange member": (
         with_parts(parameter__secret=npy(1.0)),
         ("`parameter/secret` does not belong in a BiasOnly",),
@@ -801,7 +801,7 @@ FILES = {
         with_parts(parameter__mean=header("__import__('os').getpid()", data=bytes(8))),
         ("parameter/mean.npy", "no readable header"),
     ),
-    "other version": (with_head(format_version=99), ("format version 99", "reads 1", "update recbook")),
+    "other version": (with_head(format_version=99), ("format version 99", "reads", "update recbook")),
     "no version": (with_head(format_version="REMOVED"), ("format version None",)),
     "other format": (with_head(format="something"), ("head is not that of a recbook model",)),
     "head no JSON": (with_parts(head=npy("{")), ("head is not that of a recbook model",)),
@@ -824,7 +824,7 @@ FILES = {
         with_parts(parameter__user_bias=npy(["a", "b"])),
         ("do not fit together", "user_bias"),
     ),
-    "ids twice": (with_parts(user_ids=npy(["Ann", "Ann"])), ("`user_ids`", "distinct")),
+    "ids twice": (with_parts(item_ids=npy([1, 2, 1])), ("`item_ids`", "distinct")),
     "ids that are real numbers": (with_parts(item_ids=npy([1.0, 2.0, 3.0])), ("`item_ids`", "distinct ids")),
     "history out of range": (
         with_parts(history__items=npy([0, 1, 0, 3])),

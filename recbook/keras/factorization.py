@@ -56,7 +56,7 @@ class _Factors(KerasGradientModel, FactorModel):
         """Vectors and biases of the given users: (n, factors), (n,)."""
         p, b = self._network.user_factors, self._network.user_bias
         if histories is not None:
-            p, b = map(self._to_tensor, self._person(histories))
+            p, b = map(self._to_tensor, histories.once(self._person))
         return ops.take(p, users, axis=0), ops.take(b, users, axis=0)
 
     def _predict(self, users, items, histories, context) -> np.ndarray:
@@ -304,7 +304,7 @@ class NMF(KerasRecommender, NonNegativeModel):
         return ops.take(b, users) + ops.take(learnt["item_bias"], items) + ops.sum(p * q, axis=1)
 
     def _own(self, histories) -> Factors | None:
-        return None if histories is None else tuple(map(self._to_tensor, self._fold_in(histories)))
+        return None if histories is None else tuple(map(self._to_tensor, histories.once(self._fold_in)))
 
     def _predict(self, users, items, histories, context) -> np.ndarray:
         with keras.device(self.device_):

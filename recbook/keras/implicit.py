@@ -276,7 +276,11 @@ class BPR(KerasGradientModel, PairwiseModel):
 
     def _users(self, users: np.ndarray, histories):
         """Vectors of the given users, (n, factors)."""
-        p = self._network.user_factors if histories is None else self._to_tensor(self._fold_in(histories))
+        p = (
+            self._network.user_factors
+            if histories is None
+            else self._to_tensor(histories.once(self._fold_in))
+        )
         return ops.take(p, users, axis=0)
 
     def _predict(self, users, items, histories, context) -> np.ndarray:

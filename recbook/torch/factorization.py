@@ -23,8 +23,8 @@ class FactorNetwork(nn.Module):
         super().__init__()
         self.biased = biased
         self.register_buffer("mean", torch.zeros(()))
-        self.user_bias = nn.Parameter(torch.zeros(n_users), requires_grad=biased)
-        self.item_bias = nn.Parameter(torch.zeros(n_items), requires_grad=biased)
+        self.user_bias = nn.Parameter(torch.zeros(n_users), requires_grad=bool(biased))
+        self.item_bias = nn.Parameter(torch.zeros(n_items), requires_grad=bool(biased))
         self.user_factors = nn.Parameter(torch.zeros(n_users, factors))
         self.item_factors = nn.Parameter(torch.zeros(n_items, factors))
 
@@ -51,7 +51,7 @@ class _Factors(TorchGradientModel, FactorModel):
         users = self._to_tensor(users)
         if histories is None:
             return self._network.user_factors[users], self._network.user_bias[users]
-        p, b = self._person(histories)
+        p, b = histories.once(self._person)
         return self._to_tensor(p)[users], self._to_tensor(b)[users]
 
     @torch.no_grad()
@@ -292,7 +292,7 @@ class NMF(TorchRecommender, NonNegativeModel):
         return b[users] + learnt["item_bias"][items] + (p[users] * learnt["item_factors"][items]).sum(1)
 
     def _own(self, histories) -> Factors | None:
-        return None if histories is None else tuple(map(self._to_tensor, self._fold_in(histories)))
+        return None if histories is None else tuple(map(self._to_tensor, histories.once(self._fold_in)))
 
     def _predict(self, users, items, histories, context) -> np.ndarray:
         users, items = self._to_tensor(users), self._to_tensor(items)

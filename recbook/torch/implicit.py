@@ -251,7 +251,11 @@ class BPR(TorchGradientModel, PairwiseModel):
 
     def _users(self, users: np.ndarray, histories) -> Tensor:
         """Vectors of the given users, (n, factors)."""
-        p = self._network.user_factors if histories is None else self._to_tensor(self._fold_in(histories))
+        p = (
+            self._network.user_factors
+            if histories is None
+            else self._to_tensor(histories.once(self._fold_in))
+        )
         return p[self._to_tensor(users)]
 
     @torch.no_grad()
