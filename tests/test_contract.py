@@ -22,7 +22,6 @@ from recbook.errors import NotFittedError
 from recbook.interactions import Dataset, as_interactions
 from recbook.recommender import Recommender
 from recbook.training import GradientModel
-from tests.hidden import hide  # noqa: F401  (used in a fresh interpreter below)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -71,7 +70,7 @@ def without_graphs():
     tf.config.run_functions_eagerly(False)
 
 
-@pytest.mark.parametrize("check", cases())
+@pytest.mark.parametrize("check", list(cases()))
 def test_contract(check):
     check()
 
@@ -112,7 +111,7 @@ ItemMean = globals()["ItemMean"]
 
 def test_the_guides_example_is_a_test_of_each_check():
     mark = next(m for m in globals()["test_item_mean"].pytestmark if m.name == "parametrize")
-    names = [case.values[1].name for case in mark.args[1]]
+    names = [case.values[1].name for case in mark.args[1] if case.values[0].shrinkage == 5.0]
     assert names == [check.name for check in contract.checks(ItemMean())] and len(names) > 50
 
 
@@ -552,8 +551,6 @@ def test_a_planted_fault_is_found(fault, base):
     name = FAULTS[fault]
     if name == "similar_items" and "similar_items" not in base.supports:
         pytest.skip("the model says nothing of likeness")
-    if fault is TakesNonsense and base is ItemMean:
-        pass
     sound = next(check for check in contract.checks(small(base)) if check.name == name)
     sound()
     faulty = next(check for check in contract.checks(with_fault(fault, base)) if check.name == name)
@@ -561,7 +558,9 @@ def test_a_planted_fault_is_found(fault, base):
         faulty()
 
 
-def test_a_faults_report_lists_each_input():
+def test_a_faults_report_lists_each_input(monkeypatch):
+    few = [check for check in contract.REGISTRY if check.name in ("units_of_ratings", "declarations")]
+    monkeypatch.setattr(contract, "REGISTRY", few)
     model = with_fault(ClippedScores, ItemMean)
     table = contract.check_recommender(
         model, on_fail=None, expected_failed_checks={"units_of_ratings": "planted"}

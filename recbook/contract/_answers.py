@@ -88,7 +88,7 @@ def check_score_matrix_of_some(s: Subject, at) -> None:
 def check_answers_are_the_callers(s: Subject, name) -> None:
     """Whatever is done to an answer, the model stays what it was."""
     model = s.fitted
-    before, ids = model.score_matrix(), (model.user_ids_.tolist(), model.item_ids_.tolist())
+    before, ids = np.array(model.score_matrix()), (model.user_ids_.tolist(), model.item_ids_.tolist())
     answer = getattr(model, name)
     if name == "predict":
         answer = answer(s.users, s.items[0])
