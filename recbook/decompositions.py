@@ -346,6 +346,7 @@ class ZeroFilledModel(SpectralModel):
     """Of the ratings, or of ones where there are none; 0 where a pair is unknown."""
 
     task = "ranking"
+    _one_rating_a_pair = True
 
     def _check_hyper_parameters(self) -> None:
         if self.factors is not None:

@@ -188,13 +188,6 @@ def evaluate(
         "unknown": unknown,
         "unknown_pairs": int((~known).sum()),
     }
-    if 2 * protocol["unknown_pairs"] > len(x):
-        warnings.warn(
-            f"{protocol['unknown_pairs']:,} of {len(x):,} pairs of `test` have a user or an item that the model does "
-            "not know: its figures are mostly those of its prior. Do the ids of train and test mean the same?",
-            UserWarning,
-            stacklevel=2,
-        )
     figures: dict[str, float] = {}
     if of_pairs:
         question.check_context(context, len(x), "pair")
@@ -211,6 +204,13 @@ def evaluate(
         lists = _Lists(model, x, of_lists, ties, features)
         figures |= lists.measure(codes, items, targets, chosen, per_user, protocol)
         protocol["relevant"] = "all" if relevant is None else f"rating >= {relevant}"
+    if 2 * protocol["unknown_pairs"] > len(x):
+        warnings.warn(
+            f"{protocol['unknown_pairs']:,} of {len(x):,} pairs of `test` have a user or an item that the model does "
+            "not know: its figures are mostly those of its prior. Do the ids of train and test mean the same?",
+            UserWarning,
+            stacklevel=2,
+        )
     return Report({name: figures[name] for name in metrics}, per_user, protocol)
 
 

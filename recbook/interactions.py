@@ -395,7 +395,7 @@ class Interactions:
             if name in ("users", "items"):
                 ids = as_ids(values, called[name])
                 codes, distinct = pd.factorize(ids)
-                made[f"{name[:-1]}_codes"] = codes.astype(np.int64)
+                made[f"{name[:-1]}_codes"] = codes.astype(np.int64, copy=False)
                 made[f"_{name[:-1]}_index"] = IdIndex(distinct)
                 # Strings that are equal become the same object: a row costs eight bytes, however long its id is.
                 made[name] = distinct[codes] if ids.dtype == object else np.array(ids)
@@ -486,7 +486,7 @@ class Interactions:
         fields = {name: column[rows] for name, column in fields.items() if column is not None}
         for side in ("user", "item"):
             codes, kept = pd.factorize(getattr(self, f"{side}_codes")[rows])
-            fields[f"{side}_codes"] = codes.astype(np.int64)
+            fields[f"{side}_codes"] = codes.astype(np.int64, copy=False)
             fields[f"_{side}_index"] = IdIndex(getattr(self, f"{side}_ids")[kept])
         return self._made(fields, {name: column[rows] for name, column in self.extra.items()})
 
@@ -503,7 +503,8 @@ class Interactions:
                 number += 1
                 free = f"{name}_{number}"
             table[free] = column
-        return pd.DataFrame(table)
+        # A copy of each: pandas would keep text in the memory it is given, which is read-only.
+        return pd.DataFrame({name: column.copy() for name, column in table.items()})
 
     def _without_duplicates(self, on_duplicate: str) -> Interactions:
         pairs, again = self._pairs(), self._repeats()

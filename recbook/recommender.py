@@ -97,6 +97,11 @@ class Recommender:
     # Whether it matters in which order the items of a history stand.
     _reads_order: ClassVar[bool] = False
 
+    @property
+    def _one_rating_a_pair(self) -> bool:
+        """Whether ratings are what it computes with: those of a pair that stands twice must not count twice."""
+        return self.task == "rating"
+
     # ---------------------------------------------------------------- parameters of the constructor
 
     @classmethod
@@ -258,7 +263,7 @@ class Recommender:
                 f"{type(self).__name__} predicts ratings, but the data has no column `rating`; "
                 "name it in Interactions.from_frame(df, rating=...), or choose a model whose task is 'ranking'"
             )
-        if self.task == "rating" and (row := x.first_repeat) is not None:
+        if self._one_rating_a_pair and x.ratings is not None and (row := x.first_repeat) is not None:
             user, item = plain(x.users[row]), plain(x.items[row])
             raise ValueError(
                 f"{type(self).__name__} takes one rating a pair, and row {row} repeats user {user!r} and "
@@ -385,7 +390,7 @@ class Recommender:
         codes = self._item_index.codes(items)
         raise_unknown("item", items[codes < 0], "leave them out of `histories`")
         double = pd.DataFrame({"user": users, "item": codes}).duplicated().to_numpy()
-        if self.task == "rating" and double.any():
+        if self._one_rating_a_pair and self.rating_range_ is not None and double.any():
             row = int(double.argmax())
             item, name = plain(items[row]), plain(people.ids[users[row]])
             raise ValueError(f"`histories`: item {item!r} stands twice for {name!r}; keep it once")

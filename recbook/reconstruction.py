@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 
 from recbook.blockwise import CELLS_PER_BLOCK, BlockwiseModel
 from recbook.metrics import ndcg_at_k
@@ -38,8 +39,11 @@ class Rows:
 
     @classmethod
     def of_users(cls, coded: Coded, values: np.ndarray | None = None) -> Rows:
-        """A row for each user, with the given values, or with 1."""
-        values = np.ones(len(coded.users)) if values is None else values
+        """A row for each user, with the given values, or with 1: then a pair that stands twice is one entry."""
+        if values is None:
+            once = ~pd.Series(coded.users * coded.n_items + coded.items).duplicated().to_numpy()
+            coded = replace(coded, users=coded.users[once], items=coded.items[once])
+            values = np.ones(len(coded.users))
         return cls(coded.by_user(), coded.items, values.astype(np.float32), coded.n_items)
 
     @classmethod

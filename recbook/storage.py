@@ -84,7 +84,7 @@ def write_archive(path: str | os.PathLike | BinaryIO, head: dict, arrays: dict[s
     head = {"format": FORMAT, "format_version": FORMAT_VERSION, **head, "arrays": sorted(arrays)}
     text = np.array(json.dumps(head, sort_keys=True, default=_plain))
     with contextlib.nullcontext(path) if hasattr(path, "write") else atomic_write(path) as file:
-        np.savez_compressed(file, allow_pickle=False, **{_HEAD: text}, **members)
+        _write_members(file, {_HEAD: text, **members})
 
 
 def _encoded(name: str, strings: np.ndarray) -> dict[str, np.ndarray]:
@@ -102,7 +102,7 @@ def _decoded(path: Path, members: dict[str, np.ndarray]) -> dict[str, np.ndarray
     arrays = {name: array for name, array in members.items() if not name.endswith((_BYTES, _ENDS))}
     for name in sorted({name[: -len(_BYTES)] for name in set(members) - set(arrays)}):
         joined, ends = members.get(name + _BYTES), members.get(name + _ENDS)
-        if name in arrays or joined is None or ends is None:
+        if joined is None or ends is None:
             raise FileFormatError(f"{path}: the text `{name}` is not whole; the file was tampered with")
         starts = np.append(0, ends.ravel())
         if (
@@ -123,6 +123,17 @@ def _decoded(path: Path, members: dict[str, np.ndarray]) -> dict[str, np.ndarray
             raise FileFormatError(f"{path}: the text `{name}` cannot be read ({error})") from error
         arrays[name] = strings.reshape(ends.shape)
     return arrays
+
+
+def _write_members(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
+    """Writes `arrays` as `np.savez_compressed` does, to the byte; equal arrays make equal files.
+
+    That of NumPy 1.26 knows no `allow_pickle`: it would store an array of that name.
+    """
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:  # its size is not known yet
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def _plain(value):
@@ -169,6 +180,8 @@ def _read(path: Path | str, file: BinaryIO, expected: Callable[[dict], set[str]]
                 f"{path}: no member `{_HEAD}`: not a recbook model; save one with model.save(path)"
             )
         head = _head(path, _array(path, archive, members[_HEAD]))
+        if twice := sorted(name for name in members if {name + _BYTES, name + _ENDS} & set(members)):
+            raise FileFormatError(f"{path}: member `{twice[0]}` stands twice; the file was tampered with")
         names = {name.removesuffix(_BYTES).removesuffix(_ENDS) for name in members} - {_HEAD}
         if strange := sorted(names - expected(head)):
             raise FileFormatError(f"{path}: member `{strange[0]}` does not belong in a {head['class']}")
@@ -239,7 +252,8 @@ def _head(path: Path | str, array: np.ndarray) -> dict:
         )
     if head.get("format_version") not in READABLE:
         raise FileFormatError(
-            f"{path} has format version {head.get('format_version')!r}, this recbook reads {READABLE}; "
+            f"{path} has format version {head.get('format_version')!r}, this recbook reads "
+            f"{' and '.join(map(str, READABLE))}; "
             "load it with the recbook that wrote it, or update recbook"
         )
     types = {"class": str, "hyper_parameters": dict, "arrays": list}

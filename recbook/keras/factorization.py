@@ -92,7 +92,7 @@ class MatrixFactorization(_Factors):
     reg : λ, of each rating;  biased : False leaves μ, b_u and b_i out
     loss : "squared" on ratings, or "logistic" on who met what
     negatives : with "logistic", items drawn for each positive among those the user did not meet, anew in each
-        epoch; 0 takes the ratings as targets, which must then be 0 or 1
+        epoch, a pair that stands twice being two positives; 0 takes the ratings as targets, which must then be 0 or 1
     init_scale : standard deviation of the start of p and q
     patience : epochs without a better validation measure before training stops; None goes to the end
     device : "auto", "cpu", "cuda", "mps"
