@@ -338,7 +338,8 @@ class WideAndDeepModel(HistoryFieldModel):
         return (*super()._spec, *self.crosses)
 
     def _check_hyper_parameters(self) -> None:
-        if isinstance(self.crosses, str) or any("*" not in str(cross) for cross in self.crosses):
+        listed = isinstance(self.crosses, list | tuple)
+        if not listed or any(not isinstance(cross, str) or "*" not in cross for cross in self.crosses):
             raise ValueError(
                 f"`crosses` is {self.crosses!r}; give products of two fields, such as ('users.gender*items.genres',)"
             )

@@ -210,6 +210,8 @@ def _as_ratings(column: pd.Series, name: str) -> np.ndarray:
         np.isnan(ratings), ratings, name, "is no rating", "drop such rows: what is unknown is not a rating"
     )
     _first_bad(np.isinf(ratings), ratings, name, "is infinite", "repair or drop such rows")
+    too_large = np.abs(ratings) > np.finfo(np.float32).max
+    _first_bad(too_large, ratings, name, "is larger than a score of 32 bits can be", "use a larger unit")
     return ratings
 
 

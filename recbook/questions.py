@@ -120,6 +120,10 @@ def ids_of(values, name: str) -> np.ndarray:
     """One id, or many, as an array; [1, "a"] is an error here, where NumPy would make both strings."""
     if getattr(values, "ndim", None) == 0:
         values = values.item()
+    if isinstance(values, set | frozenset):
+        raise TypeError(
+            f"`{name}` is a {type(values).__name__}, which has no order; give a list: sorted({name})"
+        )
     return as_ids([values] if isinstance(values, str) or not isinstance(values, Iterable) else values, name)
 
 

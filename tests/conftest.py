@@ -66,7 +66,7 @@ def is_of_torch_alone(item: pytest.Item) -> bool:
 
 
 # Files whose tests are long and share nothing but what one parameter names: a worker's share is that.
-SHARED_OUT = {"test_twins", "test_notebooks_alone"}
+SHARED_OUT = {"test_contract", "test_twins", "test_notebooks_alone"}
 
 
 def share_of(nodeid: str) -> str:

@@ -26,7 +26,7 @@ LAYERS = [
     {"machines", "neural", "chains", "sequences", "transformer_models"},
     {"clicks"},
     {"evaluation", "comparison", "tuning", "results", "sizes", "torch", "keras"},
-    {"twins", "notebook", "checks", "doctor"},
+    {"contract", "twins", "notebook", "checks", "doctor"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 WINGS = {"torch": "keras", "keras": "torch"}
