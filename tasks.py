@@ -417,13 +417,13 @@ def test(arguments: argparse.Namespace) -> None:
 
 
 @contextlib.contextmanager
-def beside_busy_processes(wanted: bool = True) -> Iterator[None]:
+def beside_busy_processes(wanted: bool = True) -> Iterator[list[subprocess.Popen]]:
     """While this lasts, as many processes as there are cores count for nothing; they end with this one."""
-    code = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: sum(range(10**6))"
+    code = f"import os\nwhile os.getppid() == {os.getpid()}: sum(range(10**6))"
     count = (os.cpu_count() or 1) if wanted else 0
     processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(count)]
     try:
-        yield
+        yield processes
     finally:
         for process in processes:
             process.kill()
@@ -472,7 +472,7 @@ def print_variants(found: dict[str, dict[str, tuple[int, int]]]) -> None:
     names = [name.removeprefix("variant-") for name in found]
     print(f"  {'':<24}" + "".join(f"{name:>14}" for name in names))
     for file in sorted({file for files in found.values() for file in files}):
-        row = [f"{failed} of {ran}" for failed, ran in (files.get(file, (0, 0)) for files in found.values())]
+        row = ["{} of {}".format(*files[file]) if file in files else "-" for files in found.values()]
         print(f"  {file:<24}" + "".join(f"{entry:>14}" for entry in row))
     sys.stdout.flush()
 

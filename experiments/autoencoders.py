@@ -181,7 +181,6 @@ def miniature(stored: dict) -> Iterator[tuple[tuple, float]]:
     for name, model in {
         "AutoRec, rows of items": rt.AutoRec(seed=seed, device="cpu"),
         "AutoRec, rows of items, Keras": rk.AutoRec(device="cpu"),
-        "MatrixFactorization": MatrixFactorization(seed=seed, device="cpu"),
     }.items():
         yield ("ratings", "models", name, "seeds", 0), figure(model, *fold, "rmse")
     fold = splits.stratified_split(data, by="item", test_size=0.25, seed=seed)

@@ -249,19 +249,23 @@ def test_users_in_the_order_asked_for():
     assert genre().recommend(k=1).user.tolist() == ["Ann", "Bob"]
 
 
-def test_blocks_change_nothing(fitted, monkeypatch):
-    whole = fitted.recommend(k=5)
-    asked = []
-    score_matrix = Recommender.score_matrix
+@pytest.mark.parametrize("pairs", [1, 15 * 5, 10**9], ids=["a user", "five users", "everybody"])
+def test_blocks_change_nothing(fitted, monkeypatch, pairs):
+    """Whatever a block holds: the same lists, for people it knows in any order, and for those it never saw."""
+    people = fitted.user_ids_[::-1].tolist()
+    strangers = {f"new {n}": fitted.item_ids_[n : n + 3].tolist() for n in range(9)}
 
-    def spy(self, users, **more):
-        asked.append(len(users))
-        return score_matrix(self, users, **more)
+    def answers():
+        yield fitted.recommend(k=5)
+        yield fitted.recommend(people, k=5, exclude_seen=False)
+        yield fitted.recommend(people[:7], k=3, candidates=fitted.item_ids_[::2])
+        yield fitted.recommend(histories=strangers, k=4)
 
-    monkeypatch.setattr(recommender, "PAIRS_PER_BLOCK", 15 * 5)
-    monkeypatch.setattr(Recommender, "score_matrix", spy)
-    pd.testing.assert_frame_equal(fitted.recommend(k=5), whole, rtol=1e-5)
-    assert asked == [5, 5, 2]
+    whole = list(answers())
+    assert [table.user.nunique() for table in whole] == [12, 12, 7, 9]
+    monkeypatch.setattr(recommender, "PAIRS_PER_BLOCK", pairs)
+    for table, expected in zip(answers(), whole, strict=True):
+        pd.testing.assert_frame_equal(table, expected, rtol=1e-5)
 
 
 def test_top_k_against_a_stable_sort():
