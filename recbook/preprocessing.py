@@ -24,7 +24,7 @@ from recbook.features import (  # noqa: F401  they are asked for as preprocessin
     Ordinal,
     StandardScaler,
 )
-from recbook.interactions import Dataset, IdIndex, Interactions, as_ids, as_interactions
+from recbook.interactions import Dataset, IdIndex, Interactions, as_ids, as_interactions, plain
 
 Data = TypeVar("Data", Interactions, Dataset)
 CENTERS = ("none", "mean", "zscore", "baseline")
@@ -364,7 +364,7 @@ def interaction_matrix(
         codes = index.codes(mine)
         if (codes < 0).any():
             raise UnknownIdError(
-                f"{side} {mine[(codes < 0).argmax()].item()!r} is not among `{side}s`; leave it out of x"
+                f"{side} {plain(mine[(codes < 0).argmax()])!r} is not among `{side}s`; leave it out of x"
             )
         places.append((codes, len(index)))
     (u, n_users), (i, n_items) = places
@@ -372,7 +372,7 @@ def interaction_matrix(
     if double.any():
         row = int(double.argmax())
         raise ValueError(
-            f"row {row}: user {inside.users[row].item()!r} and item {inside.items[row].item()!r} stand together "
+            f"row {row}: user {plain(inside.users[row])!r} and item {plain(inside.items[row])!r} stand together "
             "more than once; use deduplicate(x) or weigh_events(x) first"
         )
     order = np.lexsort((i, u))

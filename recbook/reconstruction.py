@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 
 from recbook.blockwise import CELLS_PER_BLOCK, BlockwiseModel
 from recbook.metrics import ndcg_at_k
@@ -38,8 +39,11 @@ class Rows:
 
     @classmethod
     def of_users(cls, coded: Coded, values: np.ndarray | None = None) -> Rows:
-        """A row for each user, with the given values, or with 1."""
-        values = np.ones(len(coded.users)) if values is None else values
+        """A row for each user, with the given values, or with 1: then a pair that stands twice is one entry."""
+        if values is None:
+            once = ~pd.Series(coded.users * coded.n_items + coded.items).duplicated().to_numpy()
+            coded = replace(coded, users=coded.users[once], items=coded.items[once])
+            values = np.ones(len(coded.users))
         return cls(coded.by_user(), coded.items, values.astype(np.float32), coded.n_items)
 
     @classmethod
@@ -109,7 +113,7 @@ class RowModel(BlockwiseModel, GradientModel):
         for some in batches(len(owners), self._size_of_batches(len(owners)), rng):
             yield self._batch(self._training_rows, owners[some], rng)
 
-    def _validate(self, validation: Coded) -> dict[str, float]:
+    def _validate(self, validation: Coded) -> tuple[str, float]:
         """1 - nDCG@10 of lists without what was seen in train: what training should make small."""
         people = np.flatnonzero(np.bincount(validation.users, minlength=validation.n_users))
         wanted, seen, found = Rows.of_users(validation), Rows.of_users(self._train), []
@@ -118,12 +122,12 @@ class RowModel(BlockwiseModel, GradientModel):
             scores = self._scores_of(block, ready)
             scores[seen.filled(block) > 0] = -np.inf
             found.append(ndcg_at_k(scores, wanted.filled(block) > 0, VALIDATED_AT))
-        return {"validation_error": float(1 - np.concatenate(found).mean())}
+        return "validation_error", float(1 - np.concatenate(found).mean())
 
     # ---------------------------------------------------------------- scores
 
     def _ready(self, histories: Coded | None) -> Rows:
-        return self._rows(self._train if histories is None else histories)
+        return (self._train if histories is None else histories).once(self._rows)
 
     def _scores_of(self, users: np.ndarray, ready: Rows) -> np.ndarray:
         """Somebody of whom nothing is known has an empty row."""
@@ -193,9 +197,9 @@ class AutoRecModel(RowModel):
         small = {name: start[name] * AUTOREC_START for name in ("encoder", "decoder")}
         return start | small | {"decoder_bias": np.full_like(start["decoder_bias"], train.ratings.mean())}
 
-    def _validate(self, validation: Coded) -> dict[str, float]:
+    def _validate(self, validation: Coded) -> tuple[str, float]:
         errors = self._predict(validation.users, validation.items, None, None) - validation.ratings
-        return {"validation_rmse": float(np.sqrt(np.square(errors).mean()))}
+        return "validation_rmse", float(np.sqrt(np.square(errors).mean()))
 
     # ---------------------------------------------------------------- scores
 

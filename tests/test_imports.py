@@ -17,7 +17,7 @@ PACKAGE = ROOT / "recbook"
 LAYERS = [
     {"biased", "errors", "figures", "progress", "ragged"},
     {"interactions", "metrics", "sampling", "formulas", "storage"},
-    {"preprocessing", "features", "fields", "splits", "datasets", "worlds", "recommender"},
+    {"preprocessing", "features", "fields", "splits", "datasets", "worlds", "questions", "recommender"},
     {"baselines", "blockwise", "decompositions", "neighborhoods", "training"},
     {
         *("factors", "field_models", "implicit_sums", "nonnegative", "preferences", "reconstruction"),
@@ -26,7 +26,7 @@ LAYERS = [
     {"machines", "neural", "chains", "sequences", "transformer_models"},
     {"clicks"},
     {"evaluation", "comparison", "tuning", "results", "sizes", "torch", "keras"},
-    {"twins", "notebook", "checks", "doctor"},
+    {"contract", "twins", "notebook", "checks", "doctor"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 WINGS = {"torch": "keras", "keras": "torch"}

@@ -27,7 +27,7 @@ def test_worlds_repeat_and_list_everybody(make, ids):
         other = make(ids=ids, seed=1).data.interactions.to_frame()
         assert not other.equals(world.data.interactions.to_frame())
     x = world.data.interactions
-    assert x.users.dtype.kind == x.items.dtype.kind == {"int": "i", "str": "U"}[ids]
+    assert x.users.dtype.kind == x.items.dtype.kind == {"int": "i", "str": "O"}[ids]
     np.testing.assert_array_equal(world.data.users.index, world.user_ids)
     np.testing.assert_array_equal(world.data.items.index, world.item_ids)
     assert set(x.user_ids) <= set(world.user_ids) and set(x.item_ids) <= set(world.item_ids)
@@ -193,7 +193,7 @@ def test_shop_lists_everybody_in_the_stated_columns(shop):
     assert list(data.users) == ["age", "sex", "place", "taste", "arrived"] and data.users.index[0] == "u1"
     assert list(data.items) == ["category", "price", "title", "arrived"] and data.items.index[0] == "i1"
     assert (len(data.users), len(data.items)) == (800, 200)
-    assert data.interactions.users.dtype.kind == data.interactions.items.dtype.kind == "U"
+    assert data.interactions.users.dtype.kind == data.interactions.items.dtype.kind == "O"
     assert data.content["images"].shape == (200, 16, 16, 3) and data.content["images"].dtype == np.uint8
     assert data.content["texts"].shape == (200,) and set(rows["event"]) == set(worlds.EVENTS)
     numbers = worlds.make_shop(20, 10, 10, ids="int").data.interactions

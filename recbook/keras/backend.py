@@ -82,7 +82,11 @@ def float64():
         return
     import jax
 
-    with jax.enable_x64(True):
+    if hasattr(jax, "enable_x64"):
+        enable_x64 = jax.enable_x64
+    else:  # before jax 0.8
+        from jax.experimental import enable_x64
+    with enable_x64(True):
         yield
 
 
