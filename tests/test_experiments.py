@@ -294,6 +294,7 @@ def change(path: Path, old: str, new: str) -> None:
         ("wing/base", "'ignore'", "'error'", True),  # it runs where `n` is reached
         ("wing/one", "class Twin:", "class Twin(dict):", True),
         ("lazy/late", "class Late:\n    a = 1", "class Late:\n    a = 2", True),
+        ("lazy/__init__", "[name]), name)", "[name]), 'Later')", True),
         ("../experiments/topic", "ROWS = [1]", "ROWS = [2]", True),
         ("../experiments/topic", "print(", "print(1, ", True),
         ("../experiments/topic", "lazy.Late", "lazy.Later", True),
