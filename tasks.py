@@ -438,8 +438,12 @@ def proof(thorough: bool = False) -> list[tuple[str, str, object]]:
 
 @contextlib.contextmanager
 def beside_busy_processes(wanted: bool = True) -> Iterator[list[subprocess.Popen]]:
-    """While this lasts, as many processes as there are cores count for nothing; they end with this one."""
-    code = f"import os\nwhile os.getppid() == {os.getpid()}: sum(range(10**6))"
+    """While this lasts, as many processes as there are cores count for nothing; they end with this one.
+
+    They are polite, where the system knows that: they keep every core busy, and make nobody wait for long.
+    """
+    polite = "getattr(os, 'nice', int)(19)"
+    code = f"import os\n{polite}\nwhile os.getppid() == {os.getpid()}: sum(range(10**6))"
     count = (os.cpu_count() or 1) if wanted else 0
     processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(count)]
     try:

@@ -154,8 +154,8 @@ class ClickModel(FieldModel):
         return self._scores(batch["index"], batch["value"])
 
     def _length(self, behaviours: Behaviours) -> int:
-        """How many places a history has in a batch."""
-        return self.max_length
+        """How many places a history has in a batch: as many as the network was built for."""
+        return self._places
 
     def _cells(self, length: int) -> int:
         """How many numbers the widest array has for one pair."""
@@ -312,8 +312,9 @@ class HistoryFieldModel(ClickModel):
     def _pooling(self) -> np.ndarray:
         """Of the fields alone, whose columns and features stand before those of crosses in the wide part."""
         field_of = self._fields.column_fields
+        self._places = self.max_length
         if self._reads_histories:
-            field_of = np.concatenate([np.zeros(self.max_length, int), field_of + 1])
+            field_of = np.concatenate([np.zeros(self._places, int), field_of + 1])
         return pooling(field_of[field_of < len(self.fields)])
 
     def _parameter_shapes(self, n_users: int, n_items: int) -> Shapes:

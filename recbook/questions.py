@@ -47,6 +47,10 @@ class Question:
         if context is None:
             return
         self.model._require("context")
+        if not isinstance(context, pd.DataFrame):
+            raise TypeError(
+                f"`context` is a {type(context).__name__}; give a DataFrame with one row a {what}"
+            )
         if len(context) != n:
             raise ValueError(f"`context` has {len(context)} rows for {n} {what}s; give one row a {what}")
 
@@ -78,6 +82,9 @@ class Question:
         self, users: np.ndarray, items: np.ndarray | None = None, context: pd.DataFrame | None = None
     ) -> np.ndarray:
         """Scores of users × items (codes; None: all items), (n_users, n_items) float32, the caller's own."""
+        n_items = len(self.items if items is None else items)
+        if not (len(users) and n_items):  # no model needs to know of no pairs
+            return np.zeros((len(users), n_items), np.float32)
         # A copy: whoever asked may write into it, and a model may have answered with its own array.
         return np.array(self.model._score_matrix(users, items, self.histories, context), np.float32)
 

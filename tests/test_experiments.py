@@ -356,8 +356,24 @@ def packaged(checkout: Path) -> None:
     (folder / "__init__.py").write_text("from .all import Base, g, unused\n", "utf-8")
 
 
+def moved_from_what_is_used_whole(checkout: Path) -> None:
+    path = results.PACKAGE / "dynamic.py"
+    cut = path.read_text("utf-8").index("def other")
+    path.with_name("split.py").write_text(path.read_text("utf-8")[:cut], "utf-8")
+    path.write_text("from recbook.split import one\n\n\n" + path.read_text("utf-8")[cut:], "utf-8")
+
+
 @pytest.mark.parametrize(
-    "move", [renamed, packaged, moved, imported_otherwise, imported_when_needed, turned_round]
+    "move",
+    [
+        renamed,
+        packaged,
+        moved_from_what_is_used_whole,
+        moved,
+        imported_otherwise,
+        imported_when_needed,
+        turned_round,
+    ],
 )
 def test_a_hash_survives_a_move(checkout, move):
     before, files = results.code_hash(checkout), read(results.PACKAGE.parent)

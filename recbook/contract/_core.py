@@ -205,7 +205,9 @@ class Subject:
             # What was trained for a moment still stands where it started, near 0; what lies beyond one range of
             # the ratings is no estimate.
             low, high = frame.rating.min(), frame.rating.max()
-            reach = max((high - low) or abs(high) or 1e-9, 1.0 if model.history_ else 0.0)
+            reach = (high - low) or abs(high) or 1e-9
+            if model.history_:
+                reach = max(reach, 1.0, 0.1 * max(abs(low), abs(high)))
             low, high = min(low, 0) - reach, max(high, 0) + reach
             worst = scores.flat[np.argmax(np.maximum(low - scores, scores - high))]
             assert low <= worst <= high, (
