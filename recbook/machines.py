@@ -15,6 +15,7 @@ from recbook.ragged import blocks_by_length
 from recbook.recommender import Coded, Recommender, check_choice, check_number
 from recbook.sampling import NegativeSampler
 from recbook.training import Batch
+from recbook.vectors import cosines
 
 HYBRID_LOSSES = ("logistic", "bpr", "warp")
 FREE = 1e-3  # the ridge on a new person's own bias: nearly none
@@ -178,13 +179,6 @@ class MachineModel(FieldModel, FactorModel):
     def _parameter_shapes(self, n_users: int, n_items: int) -> dict[str, tuple[int, ...]]:
         n = self._fields.n_features if hasattr(self, "_fields") else 0
         return {"constant": (), "weights": (n,), "factors": (n, self.factors)}
-
-
-def cosines(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """(len(rows), n) cosines of some vectors with all; 0 where one has no length."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = vectors / np.where(lengths > 0, lengths, 1)
-    return unit[rows] @ unit.T
 
 
 # ---------------------------------------------------------------- LightFM

@@ -19,9 +19,9 @@ from recbook.interactions import Dataset, Interactions, as_interactions
 from recbook.metrics import ndcg_at_k
 from recbook.ragged import Ragged
 from recbook.recommender import Coded, check_choice, check_number
-from recbook.reconstruction import cosines
 from recbook.sampling import NegativeSampler, batches
 from recbook.training import Batch, GradientModel
+from recbook.vectors import cosines
 
 STATES_PER_BLOCK = 1024
 NARROW = 8  # lists are not sorted into narrower rectangles than this

@@ -19,6 +19,7 @@ from recbook.ragged import Ragged, blocks_by_length
 from recbook.recommender import Coded, check_choice, check_number
 from recbook.sampling import batches
 from recbook.training import Batch, GradientModel
+from recbook.vectors import cosines
 
 AUTOREC_START = np.float32(0.3)  # of Glorot's range
 VALIDATED_AT = 10  # the length of the lists that `_validate` looks at
@@ -149,12 +150,6 @@ def start_of(shapes: dict[str, tuple[int, ...]], rng: np.random.Generator) -> di
         name: glorot(rng, *shape) if len(shape) == 2 else np.zeros(shape, np.float32)
         for name, shape in shapes.items()
     }
-
-
-def cosines(vectors: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Of the vectors of some items with those of all: (len(items), n_items)."""
-    v = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return v[items] @ v.T
 
 
 # ---------------------------------------------------------------- AutoRec

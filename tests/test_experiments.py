@@ -294,6 +294,7 @@ def change(path: Path, old: str, new: str) -> None:
         ("wing/base", "'ignore'", "'error'", True),  # it runs where `n` is reached
         ("wing/one", "class Twin:", "class Twin(dict):", True),
         ("lazy/late", "class Late:\n    a = 1", "class Late:\n    a = 2", True),
+        ("lazy/__init__", "[name]), name)", "[name]), 'Later')", True),
         ("../experiments/topic", "ROWS = [1]", "ROWS = [2]", True),
         ("../experiments/topic", "print(", "print(1, ", True),
         ("../experiments/topic", "lazy.Late", "lazy.Later", True),
@@ -410,10 +411,22 @@ def test_a_variable_is_not_taken_for_what_has_its_name_elsewhere(checkout):
         "    # A remark.",
         "    apart = [unused for unused in [x]]\n    x = apart[0]",
     )
+    change(results.PACKAGE / "above.py", "limit=LIMIT", "limit=LIMIT, back=1")
+    change(results.PACKAGE / "above.py", "+ g(limit)", "+ g(limit + back)")
+    change(results.PACKAGE / "above.py", "import Base, g, unused", "import Base, back, g, unused")
+    change(results.PACKAGE / "below.py", "return round_trip(3)", "return 3")
     before = results.code_hash(checkout)
     change(results.PACKAGE / "below.py", "def unused(x):\n    return x", "def unused(x):\n    return x + 1")
+    change(results.PACKAGE / "below.py", "    return round_trip(n)", "    return round_trip(n) + 1")
     change(results.PACKAGE / "above.py", "def apart(x):\n", "def apart(x):\n    x = 2\n")
     assert results.code_hash(checkout) == before
+
+
+def test_what_a_loop_leaves_behind_is_defined_by_it(checkout):
+    change(results.PACKAGE / "below.py", "if SCALE:\n    OFFSET = 1", "for OFFSET in [1]:\n    pass")
+    before = results.code_hash(checkout)
+    change(results.PACKAGE / "below.py", "for OFFSET in [1]", "for OFFSET in [2]")
+    assert results.code_hash(checkout) != before
 
 
 def test_a_part_hangs_on_its_own_roots(checkout):

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "recbook"
 
 # The ground first. A module imports from its own layer or from below; a new module is entered here.
 LAYERS = [
-    {"biased", "errors", "figures", "instruction_set", "progress", "ragged"},
+    {"biased", "errors", "figures", "instruction_set", "memory", "progress", "ragged", "vectors"},
     {"interactions", "metrics", "sampling", "formulas", "storage"},
     {"preprocessing", "features", "fields", "splits", "datasets", "worlds", "questions", "recommender"},
     {"baselines", "blockwise", "decompositions", "neighborhoods", "training"},
