@@ -398,22 +398,42 @@ def run_steps(steps: list[tuple[str, str, object]]) -> None:
 
 
 def test(arguments: argparse.Namespace) -> None:
-    """everything: lint, a fresh book, pytest on all backends, every notebook run and compared"""
+    """lint, a fresh book, pytest on all backends, every notebook run and compared (what must pass before a merge)"""
     if arguments.variants:
         return test_variants()
     setup()
     heading("data")
     data()
-    run_steps(
-        [
-            ("lint", "ruff check and ruff format", lint),
-            ("book", "a fresh build, every warning an error", lambda: build_book(fresh=True)),
-            ("tests", "pytest, Keras on tensorflow", lambda: pytest("tests", "tests")),
-            ("backend-jax", "Keras on jax", lambda: backend("jax")),
-            ("backend-torch", "Keras on torch", lambda: backend("torch")),
-            ("notebooks", "every notebook run, its outputs compared", lambda: notebooks("--nbval")),
-        ]
-    )
+    run_steps(proof())
+
+
+def test_all(arguments: argparse.Namespace) -> None:
+    """`test` and what it leaves out: chapters without a framework, all models on all backends, variants (hours)"""
+    setup()
+    heading("data")
+    data()
+    run_with_variants(proof(thorough=True))
+
+
+def proof(thorough: bool = False) -> list[tuple[str, str, object]]:
+    """The steps of `test`; thorough: with the tests marked so, and many more examples of each property."""
+
+    def tests(name: str, *choice: str, **env: str) -> None:
+        chosen = [*choice, *([] if thorough else ["not thorough"])]
+        marks = ["-m", " and ".join(chosen)] if chosen else []
+        pytest(name, "tests", *marks, env=env | ({"RECBOOK_THOROUGH": "1"} if thorough else {}))
+
+    def backend(name: str) -> None:
+        tests(f"backend-{name}", "backends", "not gpu", KERAS_BACKEND=name)
+
+    return [
+        ("lint", "ruff check and ruff format", lint),
+        ("book", "a fresh build, every warning an error", lambda: build_book(fresh=True)),
+        ("tests", "pytest, Keras on tensorflow", lambda: tests("tests")),
+        ("backend-jax", "Keras on jax", lambda: backend("jax")),
+        ("backend-torch", "Keras on torch", lambda: backend("torch")),
+        ("notebooks", "every notebook run, its outputs compared", lambda: notebooks("--nbval")),
+    ]
 
 
 @contextlib.contextmanager
@@ -438,12 +458,17 @@ def test_variants() -> None:
     """Every notebook, compared, and the twins under each of `spreads.VARIANTS`; then a table of them."""
     setup()
     data()
+    run_with_variants([])
+
+
+def run_with_variants(before: list[tuple[str, str, object]]) -> None:
+    """Some steps, one more for each variant, and the table of the variants, whatever fails."""
     steps = []
     for variant in spreads.VARIANTS:
         name = f"variant-{variant.name.replace(' ', '-')}"
         steps.append((name, "notebooks and twins", lambda name=name, variant=variant: under(variant, name)))
     try:
-        run_steps(steps)
+        run_steps([*before, *steps])
     finally:
         print_variants({name: failures_by_file(REPORTS / f"{name}.xml") for name, _, _ in steps})
 
@@ -481,10 +506,6 @@ def print_variants(found: dict[str, dict[str, tuple[int, int]]]) -> None:
     sys.stdout.flush()
 
 
-def backend(name: str) -> None:
-    pytest(f"backend-{name}", "tests", "-m", "backends and not gpu", env={"KERAS_BACKEND": name})
-
-
 def test_fast(arguments: argparse.Namespace) -> None:
     """lint, pytest without its slow tests, every notebook run but not compared"""
     setup()
@@ -495,7 +516,7 @@ def test_fast(arguments: argparse.Namespace) -> None:
             (
                 "tests",
                 "pytest without slow and browser tests",
-                lambda: pytest("tests", "tests", "-m", "not slow and not browser"),
+                lambda: pytest("tests", "tests", "-m", "not slow and not browser and not thorough"),
             ),
             ("notebooks", "every notebook run, its outputs not compared", lambda: notebooks("--nbval-lax")),
         ]
@@ -730,6 +751,7 @@ COMMANDS = {
     "linkcheck": linkcheck,
     "pdf": pdf,
     "test": test,
+    "test-all": test_all,
     "test-fast": test_fast,
     "bench": bench,
     "experiments": experiments,

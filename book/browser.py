@@ -96,8 +96,8 @@ def open_browser() -> Iterator[Browser]:
         options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
         driver = webdriver.Chrome(options=options, service=Service(driver_path))
         try:
-            driver.set_page_load_timeout(60)
-            driver.set_script_timeout(120)
+            driver.set_page_load_timeout(300)  # of a busy machine
+            driver.set_script_timeout(300)
             yield Browser(driver)
         finally:
             driver.quit()
@@ -134,7 +134,7 @@ class Browser:
         self.wait("document.readyState === 'complete'")
         self.wait(MATH_IS_SET)
 
-    def wait(self, condition: str, seconds: float = 20) -> None:
+    def wait(self, condition: str, seconds: float = 300) -> None:
         """Wait until a JavaScript expression is true; TimeoutError names it."""
         end = time.monotonic() + seconds
         while not self.driver.execute_script(f"return Boolean({condition})"):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import inspect
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from recbook import instruction_set
 
@@ -21,6 +24,28 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+# No example has a deadline, and none is thought too slow: a machine may be busy. `make test` draws the same examples
+# each time; `make test-all` draws others, and more of them.
+THOROUGH = os.environ.get("RECBOOK_THOROUGH") == "1"
+MORE_EXAMPLES = 10
+settings.register_profile(
+    "recbook",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=not THOROUGH,
+    database=None,
+)
+settings.load_profile("recbook")
+
+
+def draw_more_examples(items: list[pytest.Item]) -> None:
+    """Of each property `MORE_EXAMPLES` times as many as its test asks for."""
+    for test in {item.function for item in items if is_hypothesis_test(getattr(item, "function", None))}:
+        asked = test._hypothesis_internal_use_settings
+        more = settings(asked, max_examples=MORE_EXAMPLES * asked.max_examples)
+        test._hypothesis_internal_use_settings = more
 
 
 def missing_browser() -> str:
@@ -69,9 +94,16 @@ def is_of_torch_alone(item: pytest.Item) -> bool:
 SHARED_OUT = {"test_contract", "test_twins", "test_notebooks_alone"}
 
 
+# Files whose tests judge visits to the pages of the book: a worker's share is a page, with all that is asked of it.
+OF_PAGES = {"test_browser", "test_accessibility"}
+
+
 def share_of(nodeid: str) -> str:
-    """What one worker runs: a file, because its fixtures train; of a few files, the tests of one model."""
+    """What one worker runs: a file, because its fixtures train; of a few files, the tests of one model or one page."""
     path, _, test = nodeid.partition("::")
+    page = re.search(r"\[(?:[^\]]*-)?(index|chapters/\w+)(?:-[^\]]*)?\]$", test)
+    if Path(path).stem in OF_PAGES and page:
+        return page[1]
     if Path(path).stem in SHARED_OUT and test.endswith("]"):
         return f"{path}:{test[test.index('[') + 1 : -1].rpartition('.')[2]}"
     return path
@@ -93,6 +125,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if os.environ["KERAS_BACKEND"] != "tensorflow":  # PyTorch's wing is the same whatever Keras computes with
         config.hook.pytest_deselected(items=[item for item in items if is_of_torch_alone(item)])
         items[:] = [item for item in items if not is_of_torch_alone(item)]
+    if THOROUGH:
+        draw_more_examples(items)
     for marker, reason_for in LACKS.items():
         marked = [item for item in items if item.get_closest_marker(marker)]
         reason = reason_for() if marked else ""
@@ -130,6 +164,42 @@ def refresh(window, site: str) -> None:
     window.driver.get(f"{site}/_static/recbook.css")  # same origin, no script
     window.run("localStorage.clear()")
     window.requests(), window.console()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script of axe-core, fetched once and checked against its pinned hash."""
+    from book import vendor
+
+    if not vendor.is_whole(vendor.AXE):
+        vendor.fetch(vendor.AXE)
+    return (vendor.AXE.home / "axe.min.js").read_text("utf-8")
+
+
+@pytest.fixture(scope="session")
+def wide(running, site, axe):
+    """What one visit to a page tells, at 1440 px; see tests/visits.py."""
+    from tests.visits import visit_wide
+
+    @functools.cache
+    def visit(page: str) -> dict:
+        refresh(running, site)
+        return visit_wide(running, f"{site}/{page}.html", axe)
+
+    return visit
+
+
+@pytest.fixture(scope="session")
+def phone(running, site):
+    """What one visit to a page tells, at 390 px."""
+    from tests.visits import visit_on_a_phone
+
+    @functools.cache
+    def visit(page: str) -> dict:
+        refresh(running, site)
+        return visit_on_a_phone(running, f"{site}/{page}.html")
+
+    return visit
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """The built book in a real browser, over http: pages open, can be read, ask nobody else, keep the reader's choice.
 
-Each page is visited once wide and once on a phone; a visit collects facts, and the tests judge them.
+Each page is visited once wide and once on a phone (tests/visits.py); the tests judge what a visit tells.
 """
 
 from __future__ import annotations
 
-import functools
 import gzip
 import re
 import urllib.parse
@@ -16,101 +15,15 @@ import pytest
 
 from book import browser, links
 from tests.built_book import HTML, PAGES, ROOT, TABBED
-from tests.conftest import refresh
 
 pytestmark = pytest.mark.browser
 
 HEAVIEST = 500_000  # bytes of a page's own content, gzipped
 MOST_SHIFT = 0.1
-SLOWEST = 1000  # ms until something can be read
+# What a reader waits for before the first words: files, and their bytes when gzipped. Each is a way to the server.
+MOST_BLOCKING, HEAVIEST_BLOCKING = 30, 250_000
 # Pages that must have drawings in them, so that the tests of drawings cannot pass for want of any.
 DRAWN = {"index": 3, "chapters/introduction": 1}
-
-FORMULAS = """
-const all = [...document.querySelectorAll('.math.notranslate')];
-return [all.length, all.filter(e => !e.querySelector('mjx-container')).length,
-        document.querySelectorAll('mjx-merror, [data-mjx-error]').length];
-"""
-
-# Every picture and drawing of the page's text that is meant to be seen: name, whether it is a drawing, its size.
-PICTURES = """
-return [...document.querySelectorAll('article.bd-article img, article.bd-article svg')]
-  .filter(e => e.checkVisibility() && !e.closest('mjx-container, button') && !e.parentElement.closest('svg'))
-  .map(e => {
-    const box = e.getBoundingClientRect(), image = e.tagName === 'IMG';
-    return {name: image ? e.getAttribute('src') : e.outerHTML.slice(0, 80),
-            drawing: !image || e.src.split('?')[0].endsWith('.svg'),
-            shown: box.width > 5 && box.height > 5 && (!image || (e.complete && e.naturalWidth > 0))};
-  });
-"""
-
-# Read through the page as a reader scrolls; the sum of all shifts of its layout since it began to load.
-SCROLL = """
-const done = arguments[0], shifts = [];
-new PerformanceObserver(list => {
-  for (const e of list.getEntries()) {
-    if (!e.hadRecentInput) shifts.push([e.value, ...e.sources.map(s => s.node?.className || s.node?.nodeName || '?')]);
-  }
-}).observe({type: 'layout-shift', buffered: true});
-const step = () => {
-  window.scrollBy(0, innerHeight);
-  const end = scrollY + innerHeight >= document.documentElement.scrollHeight - 2;
-  end ? setTimeout(() => done(shifts), 100) : requestAnimationFrame(step);
-};
-requestAnimationFrame(step);
-"""
-# Paragraphs that hold the source of a table: what the renderer did not read as one.
-RAW_TABLES = r"""
-return [...document.querySelectorAll('article.bd-article p')].map(e => e.textContent)
-  .filter(text => /\|\s*:?(-{3,}|—)/.test(text)).map(text => text.slice(0, 80));
-"""
-# The browser writes the first paint down some frames after the page is loaded: wait for the entry.
-FIRST_PAINT = """
-const done = arguments[0];
-new PerformanceObserver(list => {
-  for (const e of list.getEntriesByName('first-contentful-paint')) done(e.startTime);
-}).observe({type: 'paint', buffered: true});
-"""
-
-
-@pytest.fixture(scope="session")
-def wide(running, site):
-    """What one visit to a page tells, at 1440 px."""
-
-    @functools.cache
-    def visit(page: str) -> dict:
-        refresh(running, site)
-        running.open(f"{site}/{page}.html")
-        return {
-            "painted": running.run_async(FIRST_PAINT),
-            "shifts": running.run_async(SCROLL),
-            "title": running.run("return document.querySelector('h1').innerText.trim()"),
-            "formulas": running.run(FORMULAS),
-            "pictures": running.run(PICTURES),
-            "raw tables": running.run(RAW_TABLES),
-            "console": running.console(),
-            "requests": running.requests(),
-        }
-
-    return visit
-
-
-@pytest.fixture(scope="session")
-def phone(running, site):
-    """What one visit to a page tells, at 390 px."""
-
-    @functools.cache
-    def visit(page: str) -> dict:
-        refresh(running, site)
-        running.look(390, 844)
-        running.open(f"{site}/{page}.html")
-        return {
-            "painted": running.run_async(FIRST_PAINT),
-            "shifts": running.run_async(SCROLL),
-            "widths": running.run("return [innerWidth, document.documentElement.scrollWidth]"),
-        }
-
-    return visit
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -154,15 +67,19 @@ def test_nothing_jumps_while_it_is_read(wide, phone, page) -> None:
         assert sum(shift[0] for shift in shifts) <= MOST_SHIFT, shifts
 
 
+def weigh_blocking(addresses: list[str], site: str) -> int:
+    files = {urllib.parse.urlsplit(address.removeprefix(f"{site}/")).path for address in addresses}
+    return sum(
+        len(gzip.compress((HTML / urllib.parse.unquote(name)).read_bytes(), mtime=0)) for name in files
+    )
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_can_be_read_within_a_second(running, site, wide, phone, page) -> None:
-    best = min(wide(page)["painted"], phone(page)["painted"])
-    for _ in range(4):  # another program may have had the processor
-        if best <= SLOWEST:
-            break
-        running.open(f"{site}/{page}.html")
-        best = min(best, running.run_async(FIRST_PAINT))
-    assert best <= SLOWEST
+def test_little_stands_before_the_first_words(wide, site, page) -> None:
+    blocking = wide(page)["blocking"]
+    assert len(blocking) > 3, "the browser no longer says what it waits for"
+    assert len(blocking) <= MOST_BLOCKING, blocking
+    assert weigh_blocking([address for address, _ in blocking], site) <= HEAVIEST_BLOCKING, blocking
 
 
 # --- weight, without a browser ------------------------------------------------------------------------------------
