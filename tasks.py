@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -24,10 +26,14 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / "recbook-stamp"
+LOWEST = ROOT / ".venv-lowest"
+LOWEST_PYTHON = LOWEST / PYTHON.relative_to(VENV)
 HTML = ROOT / "_build" / "html"
 START = ROOT / "start.ipynb"
 REPORTS = ROOT / "_build" / "test"
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
+BACKENDS = ("tensorflow", "jax", "torch")
+WINGS = ("torch", "keras", *BACKENDS[:2])  # the extras of pyproject.toml that make the wings run
 WORDS_PER_MINUTE = 200
 CELL_TIMEOUT = 120  # seconds; a whole chapter is meant to take less than 60
 
@@ -400,6 +406,71 @@ def backend(name: str) -> None:
     pytest(f"backend-{name}", "tests", "-m", "backends and not gpu", env={"KERAS_BACKEND": name})
 
 
+def floors(text: str) -> dict[str, str]:
+    """The lowest version of every range of pyproject.toml that the package, a wing or its backends need, and pytest's.
+
+    text: that file. The rest of the extra `test` is left out: no smoke test needs it.
+    """
+    import tomllib  # from Python 3.11 on; the other commands also run on older ones
+
+    project = tomllib.loads(text)["project"]
+    extras = project["optional-dependencies"]
+    ranges = [*project["dependencies"], *(r for extra in WINGS for r in extras[extra])]
+    ranges += [r for r in extras["test"] if re.match(r"pytest\b(?!-)", r)]
+    found = {}
+    for line in ranges:
+        if line.startswith(f"{project['name']}["):  # an extra that has another one in it
+            continue
+        name, floor = re.match(r"([\w.-]+)(?:[^;]*?>=\s*([\w.]+))?", line).groups()
+        if not floor:
+            raise TaskError(f"pyproject.toml: `{line}` names no lowest version; write it as {name}>=1.2")
+        found[name] = floor
+    return found
+
+
+def setup_lowest() -> None:
+    """Make .venv-lowest: the package with both wings, each dependency in the lowest version of its range."""
+    ranges = floors((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    pins = "".join(f"{name}=={floor}\n" for name, floor in ranges.items())
+    stamp, wanted = LOWEST / "recbook-stamp", f"{ROOT}\n{pins}"
+    if LOWEST_PYTHON.exists() and stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
+        return
+    started = time.monotonic()
+    heading("making .venv-lowest (the first time this takes minutes and 3.5 GB)")
+    must(sys.executable, "-m", "venv", "--clear", LOWEST)
+    constraints = LOWEST / "constraints.txt"
+    constraints.write_text(pins, encoding="utf-8")
+    must(
+        LOWEST_PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar", "off", "--quiet",
+        "--only-binary", ":all:", *shlex.split(os.environ.get("RECBOOK_PIP_ARGS", "")),
+        "-c", constraints, "-e", f"{ROOT}[{','.join(WINGS)}]", "pytest",
+        remedy=f"Where the lowest versions ({constraints}) exclude one another, raise one in pyproject.toml.",
+    )  # fmt: skip
+    must(LOWEST_PYTHON, "-m", "pip", "check", remedy="The lowest versions contradict each other.")
+    stamp.write_text(wanted, encoding="utf-8")
+    print(f"environment ready after {time.monotonic() - started:.0f} s", flush=True)
+
+
+def test_lowest(arguments: argparse.Namespace) -> None:
+    """the lowest versions that pyproject.toml allows, in .venv-lowest: a smoke test on each backend"""
+    if sys.version_info[:2] != SUPPORTED[0]:
+        lowest = "{}.{}".format(*SUPPORTED[0])
+        raise TaskError(
+            f"The lowest versions are those of the lowest Python: make PYTHON=python{lowest} test-lowest"
+        )
+    setup_lowest()
+
+    def smoke(name: str) -> None:
+        # -W default: what old versions warn of is shown, and is no failure.
+        must(
+            LOWEST_PYTHON, "-m", "pytest", "-q", "-W", "default", "-m", "lowest", "tests/test_lowest.py",
+            f"--junitxml={REPORTS / f'{name}.xml'}",
+            env=environment(OMP_NUM_THREADS="1", KERAS_BACKEND=name),
+        )  # fmt: skip
+
+    run_steps([(name, "pytest with Keras on it", partial(smoke, name)) for name in BACKENDS])
+
+
 def test_fast(arguments: argparse.Namespace) -> None:
     """lint, pytest without its slow tests, every notebook run but not compared"""
     setup()
@@ -538,10 +609,10 @@ def experiments(arguments: argparse.Namespace) -> None:
 
 
 def clean(arguments: argparse.Namespace) -> None:
-    """remove what was built; with --all also .venv (fetched data stays in data/)"""
+    """remove what was built; with --all also .venv and .venv-lowest (fetched data stays in data/)"""
     names = ["_build", ".pytest_cache", ".ruff_cache", ".hypothesis", "recbook.egg-info", "book/vendor"]
     if arguments.all:
-        names.append(".venv")
+        names += [VENV.name, LOWEST.name]
     for name in names:
         shutil.rmtree(ROOT / name, ignore_errors=True)
     START.unlink(missing_ok=True)
@@ -568,6 +639,7 @@ COMMANDS = {
     "pdf": pdf,
     "test": test,
     "test-fast": test_fast,
+    "test-lowest": test_lowest,
     "bench": bench,
     "experiments": experiments,
     "run": run,
@@ -592,7 +664,7 @@ def parser() -> argparse.ArgumentParser:
         "--online", action="store_true", help="ask other sites whether they are there (needs a network)"
     )
     made["serve"].add_argument("--port", type=int, default=8000)
-    made["clean"].add_argument("--all", action="store_true", help="remove .venv too")
+    made["clean"].add_argument("--all", action="store_true", help="remove .venv and .venv-lowest too")
     made["run"].add_argument("notebooks", nargs="+", metavar="NOTEBOOK")
     for name in ("bench", "experiments"):
         made[name].add_argument("names", nargs="*", metavar="NAME")
