@@ -6,6 +6,7 @@ python tasks.py help
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import math
@@ -16,10 +17,16 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+
+from book import spreads
+from recbook import instruction_set
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -36,6 +43,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 WINGS = ("torch", "keras", *BACKENDS[:2])  # the extras of pyproject.toml that make the wings run
 WORDS_PER_MINUTE = 200
 CELL_TIMEOUT = 120  # seconds; a whole chapter is meant to take less than 60
+BUSY_TIMEOUT = 3 * CELL_TIMEOUT  # beside processes that keep every core busy
 
 
 class TaskError(Exception):
@@ -45,17 +53,30 @@ class TaskError(Exception):
 # --- running things -------------------------------------------------------------------------------------------
 
 
-def environment(**extra: str) -> dict[str, str]:
-    """The environment of every child process: quiet frameworks, UTF-8, one thread a worker.
+def environment(threads: int | None = None, numpy: str | None = None, **extra: str) -> dict[str, str]:
+    """The environment of every child process: quiet frameworks, UTF-8, one instruction set.
 
-    Two processes with two threads each on two cores take several times as long as with one thread each.
+    threads : for each library; None leaves them to it. Two processes with two threads each on two cores take several
+    times as long as with one thread each, and with one, sums come out in one order.
+    numpy: its version there, where it is another than the pinned one.
     """
     env = dict(os.environ)
     env.update(PYTHONUTF8="1", PYTHONUNBUFFERED="1", TF_ENABLE_ONEDNN_OPTS="0", TF_CPP_MIN_LOG_LEVEL="2")
     for name in ("PYTHONHOME", "MPLBACKEND"):  # would change what the environment or a figure is
         env.pop(name, None)
     env.update(extra)
+    if threads:
+        for name in instruction_set.THREADS:
+            env.pop(name, None)
+        env.update(instruction_set.threads(threads, env))
+    instruction_set.narrow(env, numpy=numpy or pinned("numpy"))
     return env
+
+
+def pinned(package: str) -> str:
+    """The version of requirements.txt: what .venv holds, whatever the Python that runs this has."""
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return next(line.split()[0].partition("==")[2] for line in lines if line.startswith(f"{package}=="))
 
 
 def call(*command: object, env: dict[str, str] | None = None) -> int:
@@ -301,8 +322,8 @@ def format_code(arguments: argparse.Namespace) -> None:
     must(PYTHON, "-m", "ruff", "format", ".")
 
 
-def pytest(name: str, *arguments: object, env: dict[str, str] | None = None) -> None:
-    """One pytest run with two workers; its results go to _build/test/NAME.xml.
+def pytest(name: str, *arguments: object, threads: int = 1, env: dict[str, str] | None = None) -> None:
+    """One pytest run with two workers, or with one of several threads; its results go to _build/test/NAME.xml.
 
     A file is never split between workers, but for those that tests/conftest.py names.
     """
@@ -311,7 +332,7 @@ def pytest(name: str, *arguments: object, env: dict[str, str] | None = None) -> 
     report.unlink(missing_ok=True)
     options = [
         "-n",
-        "2",
+        "2" if threads == 1 else "1",
         "--dist",
         "loadfile",
         "--no-loadscope-reorder",  # else what has few tests comes last, the longest among them
@@ -320,19 +341,17 @@ def pytest(name: str, *arguments: object, env: dict[str, str] | None = None) -> 
         "-o",
         f"junit_suite_name={name}",
     ]
-    status = call(
-        PYTHON, "-m", "pytest", *options, *arguments, env=environment(OMP_NUM_THREADS="1", **(env or {}))
-    )
+    status = call(PYTHON, "-m", "pytest", *options, *arguments, env=environment(threads, **(env or {})))
     if status == 5:
         raise TaskError(f"pytest found no test at all for `{name}`.")
     if status:
         raise TaskError(f"pytest ended with status {status}.")
 
 
-def notebooks(*options: str) -> None:
+def notebooks(*options: object, name: str = "notebooks", timeout: int = CELL_TIMEOUT, **how: object) -> None:
     pytest(
-        "notebooks", "chapters", "-p", "tests.nbval_tolerance", *options,
-        "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", "-W", "ignore",
+        name, "chapters", "-p", "tests.nbval_tolerance", *options,
+        "--nbval-current-env", f"--nbval-cell-timeout={timeout}", "-W", "ignore", **how,
     )  # fmt: skip
 
 
@@ -387,6 +406,8 @@ def run_steps(steps: list[tuple[str, str, object]]) -> None:
 
 def test(arguments: argparse.Namespace) -> None:
     """everything: lint, a fresh book, pytest on all backends, every notebook run and compared"""
+    if arguments.variants:
+        return test_variants()
     setup()
     heading("data")
     data()
@@ -400,6 +421,71 @@ def test(arguments: argparse.Namespace) -> None:
             ("notebooks", "every notebook run, its outputs compared", lambda: notebooks("--nbval")),
         ]
     )
+
+
+@contextlib.contextmanager
+def beside_busy_processes(wanted: bool = True) -> Iterator[list[subprocess.Popen]]:
+    """While this lasts, as many processes as there are cores count for nothing; they end with this one.
+
+    They are polite, where the system knows that: they keep every core busy, and make nobody wait for long.
+    """
+    polite = "getattr(os, 'nice', int)(19)"
+    code = f"import os\n{polite}\nwhile os.getppid() == {os.getpid()}: sum(range(10**6))"
+    count = (os.cpu_count() or 1) if wanted else 0
+    processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(count)]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def test_variants() -> None:
+    """Every notebook, compared, and the twins under each of `spreads.VARIANTS`; then a table of them."""
+    setup()
+    data()
+    steps = []
+    for variant in spreads.VARIANTS:
+        name = f"variant-{variant.name.replace(' ', '-')}"
+        steps.append((name, "notebooks and twins", lambda name=name, variant=variant: under(variant, name)))
+    try:
+        run_steps(steps)
+    finally:
+        print_variants({name: failures_by_file(REPORTS / f"{name}.xml") for name, _, _ in steps})
+
+
+def under(variant: spreads.Variant, name: str) -> None:
+    with beside_busy_processes(variant.busy):
+        notebooks(
+            ROOT / "tests" / "test_twins.py", "--nbval", name=name, threads=variant.threads,
+            timeout=BUSY_TIMEOUT if variant.busy else CELL_TIMEOUT,
+            env={instruction_set.CHOICE: variant.instructions},
+        )  # fmt: skip
+
+
+def failures_by_file(report: Path) -> dict[str, tuple[int, int]]:
+    """File → how many of its tests or cells failed, and how many there were, from a JUnit file."""
+    found: dict[str, tuple[int, int]] = {}
+    for case in ElementTree.parse(report).iter("testcase") if report.is_file() else ():
+        parts = (case.get("classname") or case.get("name")).replace("/", ".").split(".")
+        file = next(
+            (part for part, after in zip(parts, [*parts[1:], ""], strict=True) if after == "ipynb"), parts[1]
+        )
+        failed, ran = found.get(file, (0, 0))
+        bad = case.find("failure") is not None or case.find("error") is not None
+        found[file] = failed + bad, ran + 1
+    return found
+
+
+def print_variants(found: dict[str, dict[str, tuple[int, int]]]) -> None:
+    heading("cells or tests that failed, of all, under each variant")
+    names = [name.removeprefix("variant-") for name in found]
+    print(f"  {'':<24}" + "".join(f"{name:>14}" for name in names))
+    for file in sorted({file for files in found.values() for file in files}):
+        row = ["{} of {}".format(*files[file]) if file in files else "-" for files in found.values()]
+        print(f"  {file:<24}" + "".join(f"{entry:>14}" for entry in row))
+    sys.stdout.flush()
 
 
 def backend(name: str) -> None:
@@ -428,9 +514,8 @@ def floors(text: str) -> dict[str, str]:
     return found
 
 
-def setup_lowest() -> None:
-    """Make .venv-lowest: the package with both wings, each dependency in the lowest version of its range."""
-    ranges = floors((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+def setup_lowest(ranges: dict[str, str]) -> None:
+    """Make .venv-lowest: the package with both wings, each dependency in the lowest version of its range (`floors`)."""
     pins = "".join(f"{name}=={floor}\n" for name, floor in ranges.items())
     stamp, wanted = LOWEST / "recbook-stamp", f"{ROOT}\n{pins}"
     if LOWEST_PYTHON.exists() and stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
@@ -458,14 +543,15 @@ def test_lowest(arguments: argparse.Namespace) -> None:
         raise TaskError(
             f"The lowest versions are those of the lowest Python: make PYTHON=python{lowest} test-lowest"
         )
-    setup_lowest()
+    ranges = floors((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    setup_lowest(ranges)
 
     def smoke(name: str) -> None:
         # -W default: what old versions warn of is shown, and is no failure.
         must(
             LOWEST_PYTHON, "-m", "pytest", "-q", "-W", "default", "-m", "lowest", "tests/test_lowest.py",
             f"--junitxml={REPORTS / f'{name}.xml'}",
-            env=environment(OMP_NUM_THREADS="1", KERAS_BACKEND=name),
+            env=environment(threads=1, numpy=ranges["numpy"], KERAS_BACKEND=name),
         )  # fmt: skip
 
     run_steps([(name, "pytest with Keras on it", partial(smoke, name)) for name in BACKENDS])
@@ -542,32 +628,100 @@ def cpu_seconds() -> float:
     return times.children_user + times.children_system
 
 
+def execute(path: Path, folder: Path, variant: spreads.Variant, keep_going: bool) -> dict:
+    """The notebook as a clean kernel executes it, in its own folder, under a variant; `folder` is for scratch.
+
+    keep_going : go on after a cell that fails, and print nothing of it.
+    """
+    made = folder / f"{variant.name.replace(' ', '-')}.ipynb"
+    timeout = BUSY_TIMEOUT if variant.busy else CELL_TIMEOUT
+    must(
+        PYTHON, "-m", "jupyter", "nbconvert", "--to", "notebook", "--execute", path,
+        f"--output-dir={folder}", f"--output={made.name}",
+        "--ExecutePreprocessor.kernel_name=python3", f"--ExecutePreprocessor.timeout={timeout}",
+        "--ExecutePreprocessor.record_timing=False", "--log-level=WARN",
+        *(["--allow-errors"] if keep_going else []),
+        env=environment(
+            variant.threads, TQDM_DISABLE="1", **{instruction_set.CHOICE: variant.instructions}
+        ),
+        remedy=f"{path.name} was left as it was.",
+    )  # fmt: skip
+    return json.loads(made.read_text(encoding="utf-8"))
+
+
 def run(arguments: argparse.Namespace) -> None:
-    """run notebooks from a clean kernel and store their outputs: tasks.py run chapters/neighbors.ipynb"""
+    """run notebooks from a clean kernel, store their outputs, measure their spreads: tasks.py run chapters/ctr.ipynb
+
+    With --once only the outputs are stored: what was measured of a notebook of other cells counts no more.
+    """
     setup()
+    unlike = 0
     for name in arguments.notebooks:
         path = Path(name).resolve()
         if path.suffix != ".ipynb" or not path.is_file():
             raise TaskError(f"{name} is not a notebook; name a file such as chapters/neighbors.ipynb")
         facts = facts_of_run(path)
-        heading(f"running {name}")
-        started, spent = time.monotonic(), cpu_seconds()
-        must(
-            PYTHON, "-m", "jupyter", "nbconvert", "--to", "notebook", "--execute", "--inplace", path,
-            "--ExecutePreprocessor.kernel_name=python3", f"--ExecutePreprocessor.timeout={CELL_TIMEOUT}",
-            "--ExecutePreprocessor.record_timing=False", "--log-level=WARN",
-            env=environment(OMP_NUM_THREADS="1", TQDM_DISABLE="1"), remedy=f"{name} was left as it was.",
-        )  # fmt: skip
-        # Where much else runs, the clock says how busy the machine is; what the notebook takes alone is no more.
-        waited, seconds = time.monotonic() - started, cpu_seconds() - spent
-        seconds = min(waited, seconds or waited)
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        normalise(notebook, seconds, facts)
-        text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-        unfinished = path.with_name(path.name + ".part")
-        unfinished.write_bytes(text.encode("utf-8"))
-        unfinished.replace(path)
-        print(f"{name}: {seconds:.0f} s, {path.stat().st_size / 1024:.0f} KiB")
+        with tempfile.TemporaryDirectory() as folder:
+            heading(f"running {name}")
+            seconds = store_outputs(path, Path(folder), facts)
+            print(f"{name}: {seconds:.0f} s, {path.stat().st_size / 1024:.0f} KiB", flush=True)
+            if not arguments.once:
+                unlike += measure_spreads(path, Path(folder), seconds)
+    if unlike:
+        raise TaskError(
+            f"{unlike} cells or runs say another thing on another machine (above), which no tolerance covers.\n"
+            "Print less, or teach it so that it holds: more seeds, an average, float64, a smaller rate."
+        )
+
+
+def store_outputs(path: Path, folder: Path, facts: dict) -> float:
+    """Execute a notebook under the first variant and put the outputs into it; the seconds that it took."""
+    started, spent = time.monotonic(), cpu_seconds()
+    notebook = execute(path, folder, spreads.VARIANTS[0], keep_going=False)
+    # Where much else runs, the clock says how busy the machine is; what the notebook takes alone is no more.
+    waited, seconds = time.monotonic() - started, cpu_seconds() - spent
+    seconds = min(waited, seconds or waited)
+    normalise(notebook, seconds, facts)
+    text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.write_bytes(text.encode("utf-8"))
+    unfinished.replace(path)
+    return seconds
+
+
+def measure_spreads(path: Path, folder: Path, seconds: float) -> int:
+    """Execute an executed notebook under the other variants and store how far its numbers move.
+
+    How many cells or runs say another thing, which is printed.
+    """
+    runs, took, failed = {}, {}, []
+
+    def try_out(variant: spreads.Variant) -> None:
+        started = time.monotonic()
+        with beside_busy_processes(variant.busy):
+            try:
+                runs[variant.name] = execute(path, folder, variant, keep_going=True)
+            except TaskError:
+                failed.append(variant.name)
+        took[variant.name] = time.monotonic() - started
+
+    first, *others = spreads.VARIANTS
+    runs[first.name] = json.loads(path.read_text(encoding="utf-8"))
+    took[first.name] = seconds
+    alone = [variant for variant in others if variant.busy or variant.threads > 1]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(try_out, [variant for variant in others if variant not in alone]))
+    for variant in alone:
+        try_out(variant)
+    runs = {variant.name: runs[variant.name] for variant in spreads.VARIANTS if variant.name in runs}
+    order = {variant.name: math.ceil(took[variant.name]) for variant in spreads.VARIANTS}
+    measurement = spreads.measured(runs, order)
+    spreads.store(path, measurement)
+    print(spreads.described(measurement))
+    for name in failed:
+        print(f"  {name}: the run did not come to its end")
+    sys.stdout.flush()
+    return len(measurement["unlike"]) + len(failed)
 
 
 def scripts(folder: str, names: list[str]) -> list[Path]:
@@ -594,17 +748,27 @@ def bench(arguments: argparse.Namespace) -> None:
 
 
 def experiments(arguments: argparse.Namespace) -> None:
-    """renew results/: tasks.py experiments [neighbors …]"""
+    """renew results/: tasks.py experiments [ncf …]; with --confirm measure a part again, and stamp what comes out"""
     chosen = scripts("experiments", arguments.names)
     if not chosen:
         raise TaskError("experiments/ holds no experiment.")
     setup()
     data()
+    if arguments.confirm:
+        heading("confirming " + (", ".join(arguments.names) or "what is stale"))
+        remedy = (
+            "What could not be confirmed is named above, with stored and fresh figure; it was left as it was."
+        )
+        must(
+            PYTHON, "-m", "experiments._confirm", *arguments.names, env=environment(OMP_NUM_THREADS="1"),
+            remedy=remedy,
+        )  # fmt: skip
+        return
     for script in chosen:
         heading(f"experiments/{script.name}")
         started = time.monotonic()
         # One thread: sums come out in one order, and a result can be had again to the last digit.
-        must(PYTHON, script, env=environment(OMP_NUM_THREADS="1"))
+        must(PYTHON, script, env=environment(threads=1))
         print(f"experiments/{script.name}: {time.monotonic() - started:.0f} s")
 
 
@@ -665,9 +829,22 @@ def parser() -> argparse.ArgumentParser:
     )
     made["serve"].add_argument("--port", type=int, default=8000)
     made["clean"].add_argument("--all", action="store_true", help="remove .venv and .venv-lowest too")
+    made["test"].add_argument(
+        "--variants",
+        action="store_true",
+        help="only notebooks and twins, as on other machines (over an hour)",
+    )
     made["run"].add_argument("notebooks", nargs="+", metavar="NOTEBOOK")
+    made["run"].add_argument(
+        "--once", action="store_true", help="store the outputs, and measure nothing: for drafts"
+    )
     for name in ("bench", "experiments"):
         made[name].add_argument("names", nargs="*", metavar="NAME")
+    made["experiments"].add_argument(
+        "--confirm",
+        action="store_true",
+        help="measure a part again, a minute a topic (default: all that are stale)",
+    )
     return top
 
 

@@ -34,12 +34,22 @@ WINGS = ("torch", "keras")
 
 
 class Contenders:
-    """Processes of one script, one for each name: `SCRIPT --contend NAME` answers each line with a line of JSON."""
+    """Processes of one script, one for each name: `SCRIPT --contend NAME` answers each line with a line of JSON.
 
-    def __init__(self, script: str, names: Iterable[str]):
+    environments : more environment variables, by name
+    """
+
+    def __init__(
+        self, script: str, names: Iterable[str], environments: dict[str, dict[str, str]] | None = None
+    ):
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.processes = {
-            name: subprocess.Popen([sys.executable, script, "--contend", name], **pipes) for name in names
+            name: subprocess.Popen(
+                [sys.executable, script, "--contend", name],
+                env={**os.environ, **(environments or {}).get(name, {})},
+                **pipes,
+            )
+            for name in names
         }
 
     def __enter__(self) -> Contenders:

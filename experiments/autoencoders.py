@@ -9,6 +9,7 @@ confirmation looks at test rows once, with the defaults as they then stood.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -28,11 +29,15 @@ SCRIPT = Path(__file__).resolve()
 SEEDS = [0, 1, 2]
 BETAS = {0: [0.0, 0.1, 0.5, 2.0], 20: [0.5, 2.0]}  # by epochs of annealing
 CURVES = [0, 1, 2]  # seeds of the models alone, on one split
+MODELS = {"AutoRec": rt.AutoRec, "MultVAE": rt.MultVAE, "CFGAN": rt.CFGAN}
 CHOICES: dict[str, list[dict]] = {  # the defaults of those who rank are the first of the curves
     "AutoRec": [{}, {"reg": 3.0}],
     "MultVAE": [{"reg": 0.005}, {"dropout": 0.0}],
     "CFGAN": [{"shown": 0.0}],
 }
+
+BEGINNING = 3  # epochs of a curve in a miniature
+SPREADS = {}
 
 PROTOCOL = {
     "data": "MovieLens-100K, every rating",
@@ -64,7 +69,7 @@ def choice(parts: dict[str, tuple]) -> dict[str, list[dict]]:
     for name, rows in CHOICES.items():
         found[name] = []
         for changes in rows:
-            model = getattr(rt, name)(**changes, device="cpu")
+            model = MODELS[name](**changes, device="cpu")
             curve = validated(model, *parts[model.task])
             best = min(curve) if model.task == "rating" else max(curve)
             found[name].append({"arguments": changes, "last": curve[-1], "best": best})
@@ -90,15 +95,18 @@ def sweep(train: Dataset, validation: Dataset) -> list[dict]:
     return found
 
 
-def curves(train: Dataset, validation: Dataset) -> dict[str, list[list[float]]]:
-    models = {
+def curved() -> dict[str, rt.MultVAE | rt.CFGAN]:
+    return {
         "MultVAE": rt.MultVAE(device="cpu"),
         "CFGAN": rt.CFGAN(device="cpu"),
         "CFGAN, the game alone": rt.CFGAN(zeros_weight=0.0, device="cpu"),
     }
+
+
+def curves(train: Dataset, validation: Dataset) -> dict[str, list[list[float]]]:
     return {
         name: [validated(model.clone(seed=seed), train, validation) for seed in CURVES]
-        for name, model in models.items()
+        for name, model in curved().items()
     }
 
 
@@ -160,6 +168,32 @@ def measured(models: dict, once: dict, folds: dict, metric: str) -> dict:
             "winners": [one.winner for one in against],
         },
     }
+
+
+def miniature(stored: dict) -> Iterator[tuple[tuple, float]]:
+    """Fast models of the confirmation on the first seed, and the beginnings of the curves."""
+    data, seed = datasets.fetch_movielens("100k"), SEEDS[0]
+
+    def figure(model, train: Dataset, test: Dataset, metric: str) -> float:
+        return evaluate(model.fit(train, progress=False), test, [metric])[metric]
+
+    fold = splits.random_split(data, 0.1, seed=seed)
+    for name, model in {
+        "AutoRec, rows of items": rt.AutoRec(seed=seed, device="cpu"),
+        "AutoRec, rows of items, Keras": rk.AutoRec(device="cpu"),
+    }.items():
+        yield ("ratings", "models", name, "seeds", 0), figure(model, *fold, "rmse")
+    fold = splits.stratified_split(data, by="item", test_size=0.25, seed=seed)
+    for name, model in {
+        "Popularity": Popularity(),
+        "MultVAE": rt.MultVAE(seed=seed, device="cpu"),
+        "MultVAE, Keras": rk.MultVAE(device="cpu"),
+    }.items():
+        yield ("lists", "models", name, "seeds", 0), figure(model, *fold, "ndcg@10")
+    parts = splits.stratified_split(fold[0], by="item", test_size=0.25, seed=0)
+    for name, model in curved().items():
+        for epoch, value in enumerate(validated(model.clone(seed=seed, epochs=BEGINNING), *parts)):
+            yield ("curves", name, 0, epoch), value
 
 
 def main() -> None:

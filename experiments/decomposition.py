@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -26,7 +27,10 @@ from recbook.recommender import Recommender  # noqa: E402
 
 SCRIPT = Path(__file__).resolve()
 FOLDS = 5
-WINGS = {"torch": rt, "keras": rk}
+MODELS = {
+    "torch": {"ALS": rt.ALS, "PureSVD": rt.PureSVD, "PCA": rt.PCA},
+    "keras": {"ALS": rk.ALS, "PureSVD": rk.PureSVD, "PCA": rk.PCA},
+}
 CHOICES: dict[str, list[dict]] = {
     "ALS": [
         *[{"factors": k, "reg": reg} for k in (8, 16, 32) for reg in (0.1, 0.15, 0.2)],
@@ -39,6 +43,7 @@ CHOICES: dict[str, list[dict]] = {
 METRICS = {"ALS": "rmse", "PureSVD": "ndcg@10", "PCA": "rmse"}
 PARTS = [1 / 16, 1 / 8, 1 / 4, 1 / 2, 1]
 FEW, MANY, ROUNDS = 2, 7, 3
+SPREADS = {}
 
 PROTOCOL = {
     "data": "MovieLens-100K, every rating; for time 1,000,000 generated ratings and the first part of them",
@@ -59,7 +64,7 @@ def choice(train: Dataset) -> dict[str, list[dict]]:
     inner, validation = splits.random_split(train, 0.2, seed=0)
 
     def one(name: str, changes: dict) -> dict:
-        model = getattr(rt, name)(**changes, device="cpu")
+        model = MODELS["torch"][name](**changes, device="cpu")
         return {"arguments": changes, METRICS[name]: quality(model, inner, validation)}
 
     return {name: [one(name, changes) for changes in rows] for name, rows in CHOICES.items()}
@@ -70,8 +75,8 @@ def confirmation(folds: list) -> dict[str, dict]:
     found = {}
     for name, metric in METRICS.items():
         by_wing = {
-            wing: [quality(getattr(module, name)(device="cpu"), *fold) for fold in folds]
-            for wing, module in WINGS.items()
+            wing: [quality(models[name](device="cpu"), *fold) for fold in folds]
+            for wing, models in MODELS.items()
         }
         found[name] = {
             "metric": metric,
@@ -83,20 +88,28 @@ def confirmation(folds: list) -> dict[str, dict]:
 def growth(data: Dataset) -> dict[str, list[dict]]:
     """CPU seconds of a sweep of ALS, by wing, for growing parts of the ratings."""
 
-    def fit(module, part: Dataset, epochs: int) -> float:
+    def fit(cls, part: Dataset, epochs: int) -> float:
         start = time.process_time()
-        module.ALS(epochs=epochs, device="cpu").fit(part, progress=False)
+        cls(epochs=epochs, device="cpu").fit(part, progress=False)
         return time.process_time() - start
 
     found: dict[str, list[dict]] = {}
-    for wing, module in WINGS.items():
-        found[wing] = []
+    for wing, models in MODELS.items():
+        als, found[wing] = models["ALS"], []
         for share in PARTS:
             part = data.take(slice(0, int(share * len(data.interactions))))
-            fit(module, part, 1)  # what is compiled once does not count
-            spent = [(fit(module, part, MANY) - fit(module, part, FEW)) / (MANY - FEW) for _ in range(ROUNDS)]
+            fit(als, part, 1)  # what is compiled once does not count
+            spent = [(fit(als, part, MANY) - fit(als, part, FEW)) / (MANY - FEW) for _ in range(ROUNDS)]
             found[wing].append({"ratings": len(part.interactions), "seconds": min(spent)})
     return found
+
+
+def miniature(stored: dict) -> Iterator[tuple[tuple, float]]:
+    """The defaults on the first fold, both wings."""
+    train, test = next(iter(splits.k_fold(datasets.fetch_movielens("100k"), FOLDS, seed=0)))
+    for wing, models in MODELS.items():
+        for name, cls in models.items():
+            yield ("confirmation", name, wing, "folds", 0), quality(cls(device="cpu"), train, test)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -25,7 +26,10 @@ from recbook.interactions import Dataset  # noqa: E402
 from recbook.recommender import Recommender  # noqa: E402
 
 SCRIPT = Path(__file__).resolve()
-WINGS = {"torch": rt, "keras": rk}
+MODELS = {
+    "torch": {"MatrixFactorization": rt.MatrixFactorization, "SVDpp": rt.SVDpp, "NMF": rt.NMF},
+    "keras": {"MatrixFactorization": rk.MatrixFactorization, "SVDpp": rk.SVDpp, "NMF": rk.NMF},
+}
 # What was tried around each default, one change at a time.
 CHOICES: dict[str, list[dict]] = {
     "MatrixFactorization": [{}, {"reg": 0.1}, {"reg": 0.15}, {"factors": 50}, {"learning_rate": 0.03}],
@@ -34,6 +38,7 @@ CHOICES: dict[str, list[dict]] = {
 }
 PARTS = [1 / 8, 1 / 4, 1 / 2, 1]
 FEW, MANY = 1, 3
+SPREADS = {}
 
 PROTOCOL = {
     "data": "MovieLens-100K, every rating; for time 1,000,000 generated ratings and the first part of them",
@@ -53,7 +58,10 @@ def choice(train: Dataset) -> dict[str, list[dict]]:
     inner, validation = splits.random_split(train, 0.2, seed=0)
     return {
         name: [
-            {"arguments": changes, **quality(getattr(rt, name)(**changes, device="cpu"), inner, validation)}
+            {
+                "arguments": changes,
+                **quality(MODELS["torch"][name](**changes, device="cpu"), inner, validation),
+            }
             for changes in rows
         ]
         for name, rows in CHOICES.items()
@@ -64,8 +72,8 @@ def confirmation(folds: list) -> dict[str, dict]:
     """The defaults on every fold, by model and wing."""
     found: dict[str, dict] = {name: {} for name in CHOICES}
     for name in CHOICES:
-        for wing, module in WINGS.items():
-            rows = [quality(getattr(module, name)(device="cpu"), *fold) for fold in folds]
+        for wing, models in MODELS.items():
+            rows = [quality(models[name](device="cpu"), *fold) for fold in folds]
             found[name][wing] = {
                 metric: {
                     "mean": float(np.mean([r[metric] for r in rows])),
@@ -84,20 +92,26 @@ def growth(data: Dataset) -> dict[str, dict[str, list[dict]]]:
         cls(epochs=epochs, device="cpu").fit(part, progress=False)
         return time.process_time() - start
 
-    found: dict[str, dict[str, list[dict]]] = {name: {wing: [] for wing in WINGS} for name in CHOICES}
+    found: dict[str, dict[str, list[dict]]] = {name: {wing: [] for wing in MODELS} for name in CHOICES}
     for name in CHOICES:
-        for wing, module in WINGS.items():
-            fit(
-                getattr(module, name), data.take(slice(0, 1000)), FEW
-            )  # what a first call starts up is not counted
+        for wing, models in MODELS.items():
+            cls = models[name]
+            fit(cls, data.take(slice(0, 1000)), FEW)  # what a first call starts up is not counted
             for share in PARTS:
                 part = data.take(slice(0, int(share * len(data.interactions))))
-                spent = (fit(getattr(module, name), part, MANY) - fit(getattr(module, name), part, FEW)) / (
-                    MANY - FEW
-                )
+                spent = (fit(cls, part, MANY) - fit(cls, part, FEW)) / (MANY - FEW)
                 found[name][wing].append({"ratings": len(part.interactions), "seconds": spent})
                 print(name, wing, found[name][wing][-1], flush=True)
     return found
+
+
+def miniature(stored: dict) -> Iterator[tuple[tuple, float]]:
+    """The defaults on the first fold, both wings."""
+    train, test = next(iter(splits.k_fold(datasets.fetch_movielens("100k"), 5, seed=0)))
+    for wing, models in MODELS.items():
+        for name, cls in models.items():
+            for metric, value in quality(cls(device="cpu"), train, test).items():
+                yield ("confirmation", name, wing, metric, "folds", 0), value
 
 
 def main() -> None:

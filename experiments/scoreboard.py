@@ -8,9 +8,11 @@ Rows whose own code and hyper-parameters are as they were are kept; `--all` meas
 from __future__ import annotations
 
 import argparse
+import datetime
 import importlib
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,9 @@ TWIN_TOLERANCE = 5e-4  # of a figure: float32 in another order may turn a near-t
 # With hidden layers a rounding grows from step to step: a ReLU is on here and off there, and from then on training
 # goes another way. Of these the wings may differ as much as one training from the next.
 MAGNIFYING = {"EmbeddingMLP", "MLP", "NeuMF"}
+
+SECONDS = 25  # what a miniature may take, by the seconds that its rows once took
+SPREADS = {}
 
 MODELS: dict[str, Recommender] = {
     "Random": Random(),
@@ -159,12 +164,48 @@ def allowed_difference(name: str, figure: dict) -> float:
 
 def row_hash(model: Recommender) -> str:
     """Changes with what a row hangs on: the model, how it is measured, and its hyper-parameters."""
-    modules = {type(model).__module__, "recbook.evaluation", "recbook.comparison", "recbook.splits"}
-    if twin := twin_module(model):
-        modules.add(twin)
-    modules |= {type(MODELS[name]).__module__ for name in YARDSTICKS.values()}
-    code = results.part_hash(SCRIPT, modules, without=("MODELS", "PROTOCOL", "MAGNIFYING"))
-    return f"{code[:32]} {model!r}"
+    name = type(model).__name__
+    roots = ["row", "twin_differences", "SEEDS", "TEST_SIZE", "recbook.splits.random_split"]
+    roots += [f"{module}.{name}" for module in (type(model).__module__, twin_module(model)) if module]
+    roots += [f"{type(MODELS[one]).__module__}.{one}" for one in YARDSTICKS.values()]
+    return f"{results.part_hash(SCRIPT, roots)[:32]} {model!r}"
+
+
+def miniature(stored: dict[str, Any]) -> Iterator[tuple[tuple, float]]:
+    """Of the rows whose code has changed, the cheapest that fit into SECONDS: all figures of the first seed.
+
+    Where none has, of all rows. Of the very cheap ones, how far the Keras wing is off, too.
+    """
+    costs = {name: sum(one["seconds"].values()) for name, one in stored.items()}
+    changed = [name for name, model in MODELS.items() if stored[name]["code"] != row_hash(model)]
+    fold, spent = random_split(fetch_movielens("100k"), TEST_SIZE, SEEDS[0]), 0.0
+    for name in sorted(changed or MODELS, key=costs.__getitem__):
+        spent += costs[name]
+        if spent > SECONDS and spent > costs[name]:
+            return
+        report, _ = measure(MODELS[name], *fold, SEEDS[0])
+        found = {metric: {"seeds": [report[metric]]} for metric in stored[name]["figures"]}
+        for metric, one in found.items():
+            yield (name, "figures", metric, "seeds", 0), one["seeds"][0]
+        if twin_module(MODELS[name]) and costs[name] < 1:
+            for metric, difference in twin_differences(MODELS[name], fold, found).items():
+                yield (name, "twin_differences", metric), difference
+
+
+def stamped(stored: dict[str, Any]) -> dict[str, Any]:
+    """The rows with the hashes of the code as it is, each with the day on which its hash was set without measuring.
+
+    Raises DataError for a row that only a renewal can give.
+    """
+    rows, today = {}, datetime.date.today().isoformat()
+    for name, model in MODELS.items():
+        if name not in stored or stored[name]["model"] != repr(model):
+            raise DataError(f"the row of {model!r} was never measured: {results.renewal(SCRIPT.stem)}")
+        code = row_hash(model)
+        rows[name] = stored[name] | (
+            {} if stored[name]["code"] == code else {"code": code, "confirmed": today}
+        )
+    return rows
 
 
 def main(everything: bool) -> None:

@@ -9,6 +9,7 @@ once, with the defaults as they then stood.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -31,6 +32,8 @@ SEEDS = [0, 1, 2]
 METRICS = ["hit_rate@10", "ndcg@10"]
 ASKED = "GRU4Rec, asked on shuffled histories"
 CHOICES: list[dict] = [{}, {"epochs": 25}, {"reg": 3e-5}]
+
+SPREADS = {}
 
 PROTOCOL = {
     "data": "MovieLens-100K, every rating",
@@ -68,6 +71,24 @@ def choice(train: Dataset, validation: Dataset) -> list[dict]:
         measured = report(model, train, validation)
         found.append({"arguments": changes, "metrics": {name: measured[name] for name in METRICS}})
     return found
+
+
+def miniature(stored: dict) -> Iterator[tuple[tuple, float]]:
+    """The fastest models of each kind, on the first seed."""
+    movielens, seed = datasets.fetch_movielens("100k"), SEEDS[0]
+    train, test = splits.leave_last_out(movielens)
+    for name, value in ties(movielens).items():
+        yield ("ties", name), value
+    for name, model, data in [
+        ("Popularity", Popularity(), train),
+        ("MarkovChain", MarkovChain(), train),
+        ("MarkovChain, shuffled", MarkovChain(), shuffled(train, seed=0)),
+        ("EASE", EASE(device="cpu"), train),
+        ("GRU4Rec, gru", rt.GRU4Rec(cell="gru", seed=seed, device="cpu"), train),
+    ]:
+        found = report(model, data, test)
+        for metric in METRICS:
+            yield ("models", name, metric, "seeds", 0), found[metric]
 
 
 def main() -> None:

@@ -91,6 +91,9 @@ class BiasOnly(Recommender):
     def _biases_of_users(self, histories: Coded | None) -> np.ndarray:
         if histories is None:
             return self._user_bias
+        return histories.once(self._fold_in)
+
+    def _fold_in(self, histories: Coded) -> np.ndarray:
         residuals = histories.ratings - self._mean - self._item_bias[histories.items]
         return shrunk_means(histories.users, residuals, histories.n_users, self.reg_user)
 

@@ -30,18 +30,21 @@ class BlockwiseModel(Recommender):
 
     # ---------------------------------------------------------------- what all share
 
+    def _ready_for(self, histories: Coded | None) -> Any:
+        return self._ready(None) if histories is None else histories.once(self._ready)
+
     def _blocks(self, people: np.ndarray) -> Iterator[np.ndarray]:
         step = max(1, CELLS_PER_BLOCK // len(self._item_index))
         return (people[start : start + step] for start in range(0, len(people), step))
 
     def _score_matrix(self, users, items, histories, context) -> np.ndarray:
-        ready = self._ready(histories)
+        ready = self._ready_for(histories)
         parts = [self._scores_of(block, ready) for block in self._blocks(users)]
         scores = np.concatenate(parts) if parts else np.zeros((0, len(self._item_index)), np.float32)
         return scores if items is None else scores[:, items]
 
     def _predict(self, users, items, histories, context) -> np.ndarray:
-        ready = self._ready(histories)
+        ready = self._ready_for(histories)
         people, place = np.unique(users, return_inverse=True)
         order = np.argsort(place, kind="stable")
         scores, done = np.empty(len(users), np.float32), 0

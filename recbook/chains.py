@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recbook.interactions import as_ids
+from recbook.interactions import as_text
 from recbook.next_items import NextItemModel
 from recbook.recommender import Coded, Recommender, check_number
 
@@ -123,7 +123,7 @@ class CascadeModel(Recommender):
             raise ValueError("CascadeModel needs a column `event` that says which looks were choices")
 
     def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:
-        chosen = as_ids(train.extra["event"], "event").astype(str) != self.passed
+        chosen = as_text(train.extra["event"], "event") != self.passed
         self._rate = chosen.mean()
         looks = np.bincount(train.items, minlength=train.n_items) + self.prior_looks
         choices = np.bincount(train.items, chosen, train.n_items) + self.prior_looks * self._rate

@@ -16,7 +16,7 @@ import pandas as pd
 from recbook.errors import NotSupportedError
 from recbook.field_models import FieldModel
 from recbook.fields import Fields, parse_spec
-from recbook.interactions import Dataset, Interactions
+from recbook.interactions import Interactions
 from recbook.machines import nobody, side_of
 from recbook.neural import check_layers
 from recbook.recommender import Coded, check_number
@@ -117,6 +117,11 @@ class ClickModel(FieldModel):
         """What a person liked is what the model reads."""
         return self._reads_histories
 
+    @property
+    def _reads_order(self) -> bool:
+        """The last `max_length` likes are read."""
+        return self._reads_histories
+
     def _check_hyper_parameters(self) -> None:
         super()._check_hyper_parameters()
         if not self._spec:
@@ -131,9 +136,9 @@ class ClickModel(FieldModel):
         check_number("max_length", self.max_length, 1, whole=True)
         check_layers(self.layers)
 
-    def _check_data(self, data: Interactions | Dataset, train: Interactions) -> None:
-        super()._check_data(data, train)
-        check_binary(type(self).__name__, train, "or choose a model whose task is 'rating' or 'ranking'")
+    def _check_targets(self, x: Interactions) -> None:
+        super()._check_targets(x)
+        check_binary(type(self).__name__, x, "or choose a model whose task is 'rating' or 'ranking'")
 
     # ---------------------------------------------------------------- hooks: what a kind of model writes
 
@@ -149,8 +154,8 @@ class ClickModel(FieldModel):
         return self._scores(batch["index"], batch["value"])
 
     def _length(self, behaviours: Behaviours) -> int:
-        """How many places a history has in a batch."""
-        return self.max_length
+        """How many places a history has in a batch: as many as the network was built for."""
+        return self._places
 
     def _cells(self, length: int) -> int:
         """How many numbers the widest array has for one pair."""
@@ -202,13 +207,11 @@ class ClickModel(FieldModel):
             codes = past.padded(train.users[rows], past.before[rows], length, train.n_items)
             yield self._with_past(batch, train.items[rows], codes, most)
 
-    def _validate(self, validation: Coded) -> dict[str, float]:
-        if validation.ratings is None:
-            raise ValueError("`validation` has no column `rating`; it needs one of 0 and 1")
+    def _validate(self, validation: Coded) -> tuple[str, float]:
         p = self._by_blocks(validation.users, validation.items, None, validation.extra)
         p = p.astype(np.float64).clip(1e-7, 1 - 1e-7)
         loss = -np.where(validation.ratings == 1, np.log(p), np.log1p(-p))
-        return {"validation_loss": float(loss.mean())}
+        return "validation_loss", float(loss.mean())
 
     # ---------------------------------------------------------------- scores
 
@@ -236,7 +239,7 @@ class ClickModel(FieldModel):
 
     def _by_blocks(self, users, items, histories: Coded | None, context) -> np.ndarray:
         """Chances of pairs, each with all that the person liked; who is unknown (code -1) has liked nothing."""
-        past = self._behaviours if histories is None else Behaviours(histories)
+        past = self._behaviours if histories is None else histories.once(Behaviours)
         length = self._length(past) if self._reads_histories else 0
         step = max(1, CELLS_PER_BLOCK // self._cells(length))
         parts = [np.zeros(0, np.float32)]
@@ -309,8 +312,9 @@ class HistoryFieldModel(ClickModel):
     def _pooling(self) -> np.ndarray:
         """Of the fields alone, whose columns and features stand before those of crosses in the wide part."""
         field_of = self._fields.column_fields
+        self._places = self.max_length
         if self._reads_histories:
-            field_of = np.concatenate([np.zeros(self.max_length, int), field_of + 1])
+            field_of = np.concatenate([np.zeros(self._places, int), field_of + 1])
         return pooling(field_of[field_of < len(self.fields)])
 
     def _parameter_shapes(self, n_users: int, n_items: int) -> Shapes:
@@ -335,7 +339,8 @@ class WideAndDeepModel(HistoryFieldModel):
         return (*super()._spec, *self.crosses)
 
     def _check_hyper_parameters(self) -> None:
-        if isinstance(self.crosses, str) or any("*" not in str(cross) for cross in self.crosses):
+        listed = isinstance(self.crosses, list | tuple)
+        if not listed or any(not isinstance(cross, str) or "*" not in cross for cross in self.crosses):
             raise ValueError(
                 f"`crosses` is {self.crosses!r}; give products of two fields, such as ('users.gender*items.genres',)"
             )

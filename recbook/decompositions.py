@@ -102,6 +102,7 @@ class AlternatingModel(WingRecommender):
     """r̂_ui = μ + b_u + b_i + p_uᵀq_i; the biases first, then p and q by turns, each in closed form."""
 
     task = "rating"
+    _watches_validation = True
 
     # ---------------------------------------------------------------- the wing's part
 
@@ -144,7 +145,7 @@ class AlternatingModel(WingRecommender):
             self._write_down(epoch, squares - explained + penalty, squares)
             if validation is not None:
                 errors = self._predict(validation.users, validation.items, None, None) - validation.ratings
-                self.history_[-1]["validation_rmse"] = float(np.sqrt(np.square(errors).mean()))
+                self._log[-1]["validation_rmse"] = float(np.sqrt(np.square(errors).mean()))
 
     def _fit_biases(self, train: Coded) -> None:
         if self.biased:
@@ -167,10 +168,10 @@ class AlternatingModel(WingRecommender):
 
     def _write_down(self, epoch: int, objective: float, squares: float) -> None:
         """Exact solutions never raise the objective: where it rises, or is not finite, the equations were singular."""
-        before = self.history_[-1]["objective"] if self.history_ else 2 * squares
+        before = self._log[-1]["objective"] if self._log else 2 * squares
         if not objective <= before + 1e-3 * squares:
             raise self._singular(f"the objective went from {before:.6g} to {objective:.6g} in epoch {epoch}")
-        self.history_.append({"epoch": epoch, "objective": objective})
+        self._log.append({"epoch": epoch, "objective": objective})
 
     def _singular(self, what: str) -> DivergedError:
         return DivergedError(
@@ -189,10 +190,10 @@ class AlternatingModel(WingRecommender):
         return self._least_squares(self._to_blocks(blocks), self._item_factors)[0], bias
 
     def _people_of(self, histories: Coded | None) -> tuple:
-        return (self._user_factors, self._user_bias) if histories is None else self._fold_in(histories)
+        return (self._user_factors, self._user_bias) if histories is None else histories.once(self._fold_in)
 
     def _prior(self, users, items, histories):
-        bias = self._user_bias if histories is None else self._fold_in(histories)[1]
+        bias = self._user_bias if histories is None else histories.once(self._fold_in)[1]
         return sum_of_biases(self._mean, bias, self._item_bias, users, items)
 
     def _level(self, user_bias: np.ndarray, items: np.ndarray) -> np.ndarray | float:
@@ -313,9 +314,11 @@ class SpectralModel(WingRecommender):
         return V * np.where(V[first, np.arange(k)] < 0, -1.0, 1.0)
 
     def _people_of(self, histories: Coded | None):
-        """The vectors of everybody known, or of the people of `histories`: equation (dc-fold-in)."""
-        if histories is None:
-            return self._user_factors
+        """The vectors of everybody known, or of the people of `histories`."""
+        return self._user_factors if histories is None else histories.once(self._fold_in)
+
+    def _fold_in(self, histories: Coded):
+        """The vectors of people never seen: equation (dc-fold-in)."""
         values = self._values(histories)
         blocks = in_blocks(histories.users, histories.items, values, histories.n_users, histories.n_items)
         return self._multiply(self._to_blocks(blocks), self._item_factors)
@@ -343,6 +346,7 @@ class ZeroFilledModel(SpectralModel):
     """Of the ratings, or of ones where there are none; 0 where a pair is unknown."""
 
     task = "ranking"
+    _one_rating_a_pair = True
 
     def _check_hyper_parameters(self) -> None:
         if self.factors is not None:

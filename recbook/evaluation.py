@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,9 +15,10 @@ import pandas as pd
 
 from recbook import metrics as measures
 from recbook.errors import NotSupportedError
-from recbook.interactions import Dataset, Interactions, as_ids, as_interactions
+from recbook.interactions import Dataset, Interactions, as_ids, as_interactions, plain
+from recbook.questions import Question, raise_unknown
 from recbook.ragged import Ragged
-from recbook.recommender import PAIRS_PER_BLOCK, UNKNOWN, Coded, Recommender, check_choice, raise_unknown
+from recbook.recommender import PAIRS_PER_BLOCK, UNKNOWN, Recommender, check_choice
 
 # Of pairs: ratings, labels (with what the model predicts cut in two), labels and scores, labels and probabilities.
 RATING: dict[str, Callable[..., float]] = {"rmse": measures.rmse, "mae": measures.mae, "mse": measures.mse}
@@ -137,6 +139,8 @@ def evaluate(
     context : one row a pair of `test`, for measures of pairs; a list has many pairs, and takes none
     features : for "diversity@k", a table of numbers by item id, such as genres
 
+    Warns where more than half of the pairs are unknown.
+
     Novelty counts who met an item in train; what nobody met counts as met by one. The catalogue of coverage and
     Gini is all that is a candidate for somebody. A relevant item that is no candidate counts as missed:
     protocol["relevant_out_of_reach"] says how many.
@@ -166,8 +170,8 @@ def evaluate(
     x = as_interactions(test)
     if not len(x):
         raise ValueError("`test` is empty; at least one interaction is needed")
-    people, coded = model._people(None, histories)
-    users, items = people.codes(x.users), model._item_index.codes(x.items)
+    question = model.question(histories)
+    users, items = question.people.codes(x.users), question.items.codes(x.items)
     known = (users >= 0) & (items >= 0)
     if unknown == "raise":
         raise_unknown(
@@ -186,7 +190,8 @@ def evaluate(
     }
     figures: dict[str, float] = {}
     if of_pairs:
-        predictions = model.predict(x.users, x.items, histories=histories, unknown=unknown, context=context)
+        question.check_context(context, len(x), "pair")
+        predictions = question.pairs(users, items, unknown, context)
         kept = known if unknown == "nan" else np.ones(len(x), bool)
         if context is not None:
             protocol["context"] = ", ".join(map(str, context.columns))
@@ -194,11 +199,18 @@ def evaluate(
         figures |= pairs.measure(of_pairs, clip, relevant)
     if of_lists:
         targets = _targets(x, relevant, items >= 0 if unknown == "nan" else np.ones(len(x), bool))
-        chosen = _Candidates(model, candidates, coded, unknown)
-        codes = people.codes(x.user_ids)
+        chosen = _Candidates(question, candidates, unknown)
+        codes = question.people.codes(x.user_ids)
         lists = _Lists(model, x, of_lists, ties, features)
         figures |= lists.measure(codes, items, targets, chosen, per_user, protocol)
         protocol["relevant"] = "all" if relevant is None else f"rating >= {relevant}"
+    if 2 * protocol["unknown_pairs"] > len(x):
+        warnings.warn(
+            f"{protocol['unknown_pairs']:,} of {len(x):,} pairs of `test` have a user or an item that the model does "
+            "not know: its figures are mostly those of its prior. Do the ids of train and test mean the same?",
+            UserWarning,
+            stacklevel=2,
+        )
     return Report({name: figures[name] for name in metrics}, per_user, protocol)
 
 
@@ -379,31 +391,29 @@ def _check_relevant(relevant: float, x: Interactions) -> None:
 class _Candidates:
     """Which items may be in whose list, and their scores."""
 
-    def __init__(self, model: Recommender, candidates, histories: Coded | None, unknown: str):
-        self.model, self.histories, self.unknown = model, histories, unknown
+    def __init__(self, question: Question, candidates, unknown: str):
+        self.question, self.unknown = question, unknown
         self.n_unknown = 0
         self.by_user = candidates if isinstance(candidates, Mapping) else None
         if self.by_user is not None:
             self.text = "a list for each user"
             return
-        met = "met in train" if histories is None else "in the history"
+        met = "met in train" if question.histories is None else "in the history"
         if candidates is None:
-            self.columns = np.arange(len(model.item_ids_))
+            self.columns = np.arange(len(question.items))
             self.text = f"all items of the model, less those {met}"
         else:
             self.columns = np.unique(self._codes(candidates))
             self.text = f"{len(self.columns):,} items given, less those {met}"
-        if histories is None and model._train is None:
+        if not question.knows_met:
             raise NotSupportedError(
                 "this model was saved without its history, so what a user met in train cannot be left out; "
                 "pass `candidates` as a mapping from user to ids"
             )
-        met_rows = model._train if histories is None else histories
-        self.seen_items, self.seen = met_rows.items, met_rows.by_user()
 
     def _codes(self, candidates) -> np.ndarray:
         ids = as_ids(candidates, "candidates")
-        codes = self.model._item_index.codes(ids)
+        codes = self.question.items.codes(ids)
         if self.unknown == "raise":
             raise_unknown("item", ids[codes < 0], "leave it out of `candidates`")
         self.n_unknown += int((codes < 0).sum())
@@ -416,7 +426,7 @@ class _Candidates:
         """
         if self.by_user is None:
             scores = self._ask(users, codes, self.columns)
-            self.model._hide(scores, codes, self.columns, self.seen_items, self.seen)
+            self.question.hide_met(scores, codes, self.columns)
             return self.columns, scores
         lists = []
         for user in users.tolist():
@@ -433,13 +443,12 @@ class _Candidates:
     def _ask(self, users: np.ndarray, codes: np.ndarray, columns: np.ndarray) -> np.ndarray:
         if not len(columns):
             return np.zeros((len(users), 0), np.float32)
-        # The hook, not score_matrix: that would turn all histories into codes again for every block.
-        scores = np.array(self.model._score_matrix(codes, columns, self.histories, None), np.float32)
+        scores = self.question.scores(codes, columns)
         if (bad := np.isnan(scores)).any():
             row, column = np.argwhere(bad)[0]
             raise ValueError(
-                f"{self.model!r} gave NaN for user {users[row].item()!r} and item "
-                f"{self.model.item_ids_[columns[column]].item()!r}; "
+                f"{self.question.model!r} gave NaN for user {plain(users[row])!r} and item "
+                f"{plain(self.question.items.ids[columns[column]])!r}; "
                 "such a score has no place in a list"
             )
         return scores

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from recbook.biased import parameter_shapes, sum_of_biases
-from recbook.interactions import Dataset, Interactions
+from recbook.interactions import Interactions
 from recbook.ragged import blocks_by_length
 from recbook.recommender import Coded, check_choice, check_number
 from recbook.sampling import NegativeSampler
@@ -42,11 +42,11 @@ class FactorModel(GradientModel):
         check_choice("biased", self.biased, (True, False))
         check_number("negatives", self.negatives, 0, whole=True)
 
-    def _check_data(self, data: Interactions | Dataset, train: Interactions) -> None:
-        super()._check_data(data, train)
+    def _check_targets(self, x: Interactions) -> None:
+        super()._check_targets(x)
         if self.loss == "logistic" and self.negatives == 0:
             who = f"{type(self).__name__} with loss='logistic' and negatives=0"
-            check_binary(who, train, "or ask for negatives=4: then each row is a positive")
+            check_binary(who, x, "or ask for negatives=4: then each row is a positive")
 
     # ---------------------------------------------------------------- training
 
@@ -97,17 +97,17 @@ class FactorModel(GradientModel):
         targets = np.concatenate([np.ones(len(positives.users)), np.zeros(drawn.size)])
         return users, items, targets
 
-    def _validate(self, validation: Coded) -> dict[str, float]:
+    def _validate(self, validation: Coded) -> tuple[str, float]:
         if self.loss == "squared":
             errors = self._predict(validation.users, validation.items, None, None) - validation.ratings
-            return {"validation_rmse": float(np.sqrt(np.square(errors).mean()))}
+            return "validation_rmse", float(np.sqrt(np.square(errors).mean()))
         users, items, targets = validation.users, validation.items, validation.ratings
         if self.negatives:
             fixed = np.random.default_rng([self.seed, 1])  # the same negatives after every epoch
             sampler = self._negative_sampler(self._train)
             users, items, targets = self._with_negatives(sampler, validation, fixed)
         z = self._predict(users, items, None, None).astype(np.float64)
-        return {"validation_loss": float((np.logaddexp(0, z) - targets * z).mean())}
+        return "validation_loss", float((np.logaddexp(0, z) - targets * z).mean())
 
     # ---------------------------------------------------------------- people it never saw
 
@@ -177,7 +177,7 @@ class FactorModel(GradientModel):
         learnt = self._get_parameters()
         if not self.biased:
             return np.full(len(users), learnt["mean"])
-        user_bias = learnt["user_bias"] if histories is None else self._person(histories)[1]
+        user_bias = learnt["user_bias"] if histories is None else histories.once(self._person)[1]
         return sum_of_biases(learnt["mean"], user_bias, learnt["item_bias"], users, items)
 
     def _parameter_shapes(self, n_users: int, n_items: int) -> dict[str, tuple[int, ...]]:

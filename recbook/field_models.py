@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from recbook.fields import Fields, parse_spec
-from recbook.interactions import Dataset, Interactions
+from recbook.interactions import Interactions
 from recbook.recommender import Coded
 from recbook.training import Batch, GradientModel, check_binary
 
@@ -83,9 +83,9 @@ class LogisticModel(FieldModel):
     task = "click"
     supports = frozenset({"context", "warm_items"})
 
-    def _check_data(self, data: Interactions | Dataset, train: Interactions) -> None:
-        super()._check_data(data, train)
-        check_binary(type(self).__name__, train, "or choose a model whose task is 'rating' or 'ranking'")
+    def _check_targets(self, x: Interactions) -> None:
+        super()._check_targets(x)
+        check_binary(type(self).__name__, x, "or choose a model whose task is 'rating' or 'ranking'")
 
     def _start(self, train: Coded, rng: np.random.Generator) -> dict[str, np.ndarray]:
         # The objective is convex: where training starts does not matter to the optimum. Not from z = 0, where the
@@ -107,13 +107,11 @@ class LogisticModel(FieldModel):
             self._same_every_epoch = {**self._rows(train), "target": train.ratings.astype(np.float32)}
         return self._same_every_epoch
 
-    def _validate(self, validation: Coded) -> dict[str, float]:
-        if validation.ratings is None:
-            raise ValueError("`validation` has no column `rating`; it needs one of 0 and 1")
+    def _validate(self, validation: Coded) -> tuple[str, float]:
         learnt = self._get_parameters()
         index, value = self._rows(validation).values()
         z = learnt["bias"] + (learnt["weights"].astype(np.float64)[index] * value).sum(1)
-        return {"validation_loss": float((np.logaddexp(0, z) - validation.ratings * z).mean())}
+        return "validation_loss", float((np.logaddexp(0, z) - validation.ratings * z).mean())
 
     def odds_ratios(self) -> pd.DataFrame:
         """Each feature's weight θ_j and odds ratio e^θ_j, the largest first.

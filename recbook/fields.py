@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from recbook.features import FeatureTable, MultiHot, OneHot, StandardScaler
-from recbook.interactions import Dataset, IdIndex, Interactions, as_ids, as_interactions
+from recbook.interactions import Dataset, IdIndex, Interactions, as_ids, as_interactions, plain
 
 MAX_FEATURES = 10_000_000
 SIDES = ("user", "item")
@@ -65,7 +65,7 @@ class _ContextField:
 
     @property
     def labels(self) -> np.ndarray:
-        return np.array(self.encoder.names(self.name))
+        return _array_of(self.encoder.names(self.name))
 
     def rows(self, codes: Mapping[str, np.ndarray], context) -> Rows:
         if context is None:
@@ -168,7 +168,7 @@ class Fields:
         for name in self.spec:
             first, *second = [self._simple[part].labels for part in name.split("*")]
             found += [f"{a}*{b}" for a in first for b in second[0]] if second else first.tolist()
-        return np.array(found)
+        return _array_of(found)
 
     @cached_property
     def field_names(self) -> np.ndarray:
@@ -187,7 +187,7 @@ class Fields:
         """
         codes = []
         for side, given in zip(SIDES, (users, items), strict=True):
-            given = as_ids(np.asarray(given), f"{side}s")
+            given = as_ids(given, f"{side}s")
             codes.append(self._ids[side].codes(given))
             needs = [n for n in self._simple if n.startswith(f"{side}s.")]
             if needs and (codes[-1] < 0).any():
@@ -257,7 +257,7 @@ class Fields:
             elif isinstance(field.encoder, StandardScaler):
                 arrays[f"{name}.encoder"] = np.concatenate([field.encoder.offset_, field.encoder.scale_])
             else:
-                arrays[f"{name}.encoder"] = np.array(field.encoder.categories_.tolist())
+                arrays[f"{name}.encoder"] = _array_of(field.encoder.categories_.tolist())
         return arrays
 
     @classmethod
@@ -269,7 +269,7 @@ class Fields:
         ids = {}
         for side in SIDES:
             values = arrays[f"{side}_ids"]
-            _check_array(f"{side}_ids", values, "iU", 1, len(np.unique(values)) == values.size > 0)
+            _check_array(f"{side}_ids", values, "iUO", 1, len(np.unique(values)) == values.size > 0)
             ids[side] = IdIndex(values)
         return cls(spec, ids, {name: _read_field(name, arrays, ids) for name in _parts(spec)})
 
@@ -324,7 +324,7 @@ def _fit_field(name: str, data: Dataset, ids: Mapping[str, IdIndex]) -> _SideFie
     except ValueError as error:
         raise ValueError(f"the field {name!r}: {error}") from error
     nothing = [(0, 1), (0, 0)]
-    return _SideField(side, np.array(encoder.names(name)), np.pad(index, nothing), np.pad(value, nothing))
+    return _SideField(side, _array_of(encoder.names(name)), np.pad(index, nothing), np.pad(value, nothing))
 
 
 def _fit_column(name: str, side: str, data: Dataset, ids: IdIndex, train: np.ndarray):
@@ -364,7 +364,7 @@ def _fit_context(name: str, x: Interactions) -> _ContextField:
         encoder.fit(column)
     except ValueError as error:
         raise ValueError(f"the field {name!r}: {error}") from error
-    if isinstance(encoder, OneHot) and np.array(encoder.categories_.tolist()).dtype.kind not in "biU":
+    if isinstance(encoder, OneHot) and not _can_be_saved(encoder.categories_.tolist()):
         raise ValueError(f"the field {name!r} holds {column.dtype}; make it numbers or text")
     return _ContextField(name, encoder)
 
@@ -372,7 +372,7 @@ def _fit_context(name: str, x: Interactions) -> _ContextField:
 def _without_features(side: str, ids: np.ndarray, field: str) -> ValueError:
     first, more = pd.unique(ids)[0], len(pd.unique(ids)) - 1
     return ValueError(
-        f"features missing for {side} {first.item()!r}{f' and {more} more' if more else ''}: the table `{side}s` has "
+        f"features missing for {side} {plain(first)!r}{f' and {more} more' if more else ''}: the table `{side}s` has "
         f"no row for it, and the field {field!r} needs one; add it and fit again, or leave the {side} out"
     )
 
@@ -385,7 +385,7 @@ def _read_field(name: str, arrays: Mapping[str, np.ndarray], ids: Mapping[str, I
     if side is None:
         return _ContextField(name, _read_encoder(f"{name}.encoder", arrays[f"{name}.encoder"]))
     labels, index, value = (arrays[f"{name}.{part}"] for part in ("labels", "index", "value"))
-    _check_array(f"{name}.labels", labels, "U", 1, labels.size > 0)
+    _check_array(f"{name}.labels", labels, "UO", 1, labels.size > 0)
     rows = len(ids[side]) + 1
     _check_array(f"{name}.index", index, "i", 2, index.shape[0] == rows and index.shape[-1] > 0)
     inside = index.size and 0 <= index.min() <= index.max() < len(labels)
@@ -402,8 +402,21 @@ def _read_encoder(name: str, values: np.ndarray) -> OneHot | StandardScaler:
         scaler = StandardScaler(missing="mean")
         scaler.offset_, scaler.mean_, scaler.scale_ = values[:1], values[:1], values[1:]
         return scaler
-    _check_array(name, values, "biU", 1, len(np.unique(values)) == values.size > 0)
+    _check_array(name, values, "biUO", 1, len(np.unique(values)) == values.size > 0)
     return OneHot(categories=values.tolist(), unknown="zero").fit(values)
+
+
+def _array_of(values: list) -> np.ndarray:
+    """Text as Python's strings: of fixed width, one long name would make all as large."""
+    return np.array(values, object if _is_text(values) else None)
+
+
+def _is_text(values: list) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _can_be_saved(values: list) -> bool:
+    return _is_text(values) or np.array(values).dtype.kind in "bi"
 
 
 def _check_array(name: str, values: np.ndarray, kinds: str, dimensions: int, right) -> None:

@@ -15,6 +15,7 @@ from recbook.ragged import blocks_by_length
 from recbook.recommender import Coded, Recommender, check_choice, check_number
 from recbook.sampling import NegativeSampler
 from recbook.training import Batch
+from recbook.vectors import cosines
 
 HYBRID_LOSSES = ("logistic", "bpr", "warp")
 FREE = 1e-3  # the ridge on a new person's own bias: nearly none
@@ -93,13 +94,13 @@ class MachineModel(FieldModel, FactorModel):
         index, value = self._fields.coded_rows(users, items, context)
         return {"index": index, "value": value, "target": targets.astype(np.float32)}
 
-    def _validate(self, validation: Coded) -> dict[str, float]:
+    def _validate(self, validation: Coded) -> tuple[str, float]:
         fixed = np.random.default_rng([self.seed, 1])  # the same negatives after every epoch
         users, items, targets, context = self._targets(validation, fixed)
         z = self._raw(users, items, None, context).astype(np.float64)
         if self.loss == "squared":
-            return {"validation_rmse": float(np.sqrt(np.square(z - targets).mean()))}
-        return {"validation_loss": float((np.logaddexp(0, z) - targets * z).mean())}
+            return "validation_rmse", float(np.sqrt(np.square(z - targets).mean()))
+        return "validation_loss", float((np.logaddexp(0, z) - targets * z).mean())
 
     # ---------------------------------------------------------------- scores
 
@@ -118,7 +119,7 @@ class MachineModel(FieldModel, FactorModel):
             return np.concatenate(
                 [self._scores(index[block], value[block]) for block in self._blocks(len(index))]
             )
-        p, b = self._fold_in(histories)
+        p, b = histories.once(self._fold_in)
         own, total = self._all_sums(*self._fields.coded_rows(nobody(len(items)), items, context))
         # Code -1 picks the zeros put at the end: a person nobody knows.
         p, b = (
@@ -150,7 +151,7 @@ class MachineModel(FieldModel, FactorModel):
         own, total = self._all_sums(*self._fields.coded_rows(known, nobody(len(users)), context))
         if histories is None:
             return own, total
-        p, b = self._fold_in(histories)
+        p, b = histories.once(self._fold_in)
         return own + b[users] + (p[users] * total).sum(1), total + p[users]
 
     def _right(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -178,13 +179,6 @@ class MachineModel(FieldModel, FactorModel):
     def _parameter_shapes(self, n_users: int, n_items: int) -> dict[str, tuple[int, ...]]:
         n = self._fields.n_features if hasattr(self, "_fields") else 0
         return {"constant": (), "weights": (n,), "factors": (n, self.factors)}
-
-
-def cosines(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """(len(rows), n) cosines of some vectors with all; 0 where one has no length."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = vectors / np.where(lengths > 0, lengths, 1)
-    return unit[rows] @ unit.T
 
 
 # ---------------------------------------------------------------- LightFM
@@ -247,19 +241,19 @@ class HybridModel(FieldModel):
         examples = {"user": train.users, "item": train.items, "negative": drawn}
         return {name: codes.astype(np.int32) for name, codes in examples.items()}
 
-    def _validate(self, validation: Coded) -> dict[str, float]:
+    def _validate(self, validation: Coded) -> tuple[str, float]:
         """How often an item that was met stands below one that was not: the same for every loss."""
         fixed = np.random.default_rng([self.seed, 1])  # the same negatives after every epoch
         drawn = self._sampler.draw(validation.users, self.negatives, fixed)
         users = np.repeat(validation.users, self.negatives)
         above = self._predict(validation.users, validation.items, None, None)
         below = self._predict(users, drawn.ravel(), None, None).reshape(drawn.shape)
-        return {"validation_error": float((above[:, None] <= below).mean())}
+        return "validation_error", float((above[:, None] <= below).mean())
 
     # ---------------------------------------------------------------- scores
 
     def _people_vectors(self, histories: Coded | None) -> tuple[np.ndarray, np.ndarray]:
-        return self._user_vectors() if histories is None else self._fold_in(histories)
+        return self._user_vectors() if histories is None else histories.once(self._fold_in)
 
     def _predict(self, users, items, histories, context) -> np.ndarray:
         (p, b_u), (q, b_i) = self._people_vectors(histories), self._item_vectors()

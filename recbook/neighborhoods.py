@@ -8,12 +8,16 @@ most similar to x, and averages what they gave. A wing adds the two pieces of te
 
 from __future__ import annotations
 
-from dataclasses import replace
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
-from recbook.preprocessing import CENTERS, Centering, shrunk_means
+from recbook import memory
+from recbook.preprocessing import CENTERS, Centering, beyond_rounding, shrunk_means
 from recbook.ragged import Ragged, blocks_by_length
 from recbook.recommender import Coded, WingRecommender, check_choice, check_number
 
@@ -22,27 +26,46 @@ CELLS_PER_BLOCK = 1_500_000
 # Smaller blocks take more memory, not less: pieces below 32 MiB stay with the C library when they are freed.
 ROWS_PER_BLOCK = 1024
 ROWS_AT_ONCE = 2048  # a table this small is compared with itself in one piece, which halves the work
-# Similarities that are equal in theory differ in the last bits, and each framework has bits of its own.
-# So they are compared on a grid of 2^-30, and of equals the row that came first is nearer:
-# the order is that of the whole number `rint(s · 2^30) · 2^22 - row`, which float64 holds exactly.
-GRID, ROOM = 2.0**30, 2.0**22
+CELLS_AT_ONCE = 2**25  # of a table that is filled out, or of similarities that are made for one question
+CELLS_KEPT = (
+    2**28
+)  # of similarities of all rows: 2 GiB, 16,384 rows; those of more rows are made when asked for
+# Similarities that are equal in theory differ in the last bits, and each framework has bits of its own. So they are
+# compared by their first 30 bits, x = s·SPLIT - (s·SPLIT - s) (Dekker 1971), and of equals the row that came first is
+# nearer: the order is that of x (1 - row·STEP), for which float64 has just the room.
+SPLIT, STEP, MOST_ROWS = 2.0**23 + 1, 2.0**-52, 2**21
 
 
 class Ratings:
     """A sparse table of ratings: the cells (rows, columns) and their values.
 
     rows, columns : (n,) codes;  values : (n,) float64;  shape : (n_rows, n_columns)
+    counts : (n_rows,) float64, how many ratings each row has; where columns were left out, with those
     """
 
-    def __init__(self, rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]):
+    def __init__(
+        self,
+        rows: np.ndarray,
+        columns: np.ndarray,
+        values: np.ndarray,
+        shape: tuple[int, int],
+        counts: np.ndarray | None = None,
+    ):
         self.rows, self.columns, self.values, self.shape = rows, columns, values, shape
+        self.counts = np.bincount(rows, minlength=shape[0]).astype(float) if counts is None else counts
 
-    @property
+    @cached_property
     def exact(self) -> bool:
         """Whether sums of products over a row are exact in float32: halves of whole numbers, small enough."""
+        largest = np.abs(self.values).max(initial=0)
+        if largest > 2**11 or 4 * self.shape[1] * largest**2 >= 2**24:
+            return False
         doubled = 2 * self.values
-        small = 4 * self.shape[1] * np.abs(self.values).max(initial=0) ** 2 < 2**24
-        return bool(small and (doubled == np.rint(doubled)).all())
+        return bool((doubled == np.rint(doubled)).all())
+
+    @property
+    def is_small(self) -> bool:
+        return self.shape[0] <= ROWS_AT_ONCE and self.shape[0] * self.shape[1] <= CELLS_AT_ONCE
 
     def dense(self, exact: bool) -> tuple[np.ndarray, np.ndarray]:
         """The table as two rectangles: the values, 0 where there is none, and the mask of what is there.
@@ -54,11 +77,82 @@ class Ratings:
         mask[self.rows, self.columns] = 1
         return values, mask
 
-    def block(self, start: int, stop: int) -> Ratings:
-        """Rows start..stop-1, renumbered from 0."""
-        here = (self.rows >= start) & (self.rows < stop)
-        shape = (min(stop, self.shape[0]) - start, self.shape[1])
-        return Ratings(self.rows[here] - start, self.columns[here], self.values[here], shape)
+    def take(self, rows: np.ndarray) -> Ratings:
+        """The given rows, each once, renumbered from 0."""
+        place = np.full(self.shape[0], -1)
+        place[rows] = np.arange(len(rows))
+        here = place[self.rows] >= 0
+        shape = (len(rows), self.shape[1])
+        return Ratings(
+            place[self.rows[here]], self.columns[here], self.values[here], shape, self.counts[rows]
+        )
+
+    def blocks(self) -> Iterator[Ratings]:
+        """The table in blocks of rows, none with more than ROWS_PER_BLOCK."""
+        return self._cut(ROWS_PER_BLOCK)
+
+    def large_blocks(self) -> Iterator[Ratings]:
+        """The table in as few blocks of rows as CELLS_AT_ONCE allows."""
+        return self._cut(self.shape[0])
+
+    def _cut(self, most: int) -> Iterator[Ratings]:
+        step = max(1, min(most, CELLS_AT_ONCE // max(self.shape[1], 1)))
+        if step >= self.shape[0]:
+            yield self
+            return
+        for start in range(0, self.shape[0], step):
+            yield self.take(np.arange(start, min(start + step, self.shape[0])))
+
+    def without_the_columns_that(self, other: Ratings) -> tuple[Ratings, Ratings]:
+        """This table and the other one without the columns in which this one has no rating."""
+        used = np.bincount(self.columns, minlength=self.shape[1]) > 0
+        place, n = np.cumsum(used) - 1, int(used.sum())
+        there = used[other.columns]
+        mine = Ratings(self.rows, place[self.columns], self.values, (self.shape[0], n), self.counts)
+        theirs = Ratings(
+            other.rows[there],
+            place[other.columns[there]],
+            other.values[there],
+            (other.shape[0], n),
+            other.counts,
+        )
+        return mine, theirs
+
+    def scaled(self) -> Ratings:
+        """Each row divided by a power of two that makes its largest value about 1; exact."""
+        largest = np.zeros(self.shape[0])
+        np.maximum.at(largest, self.rows, np.abs(self.values))
+        _, exponents = np.frexp(largest)
+        return Ratings(
+            self.rows, self.columns, np.ldexp(self.values, -exponents[self.rows]), self.shape, self.counts
+        )
+
+
+def middles(codes: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
+    """Per code the lower median of its values, (n,), one of them; 0 for a code without any."""
+    counts = np.bincount(codes, minlength=n)
+    order = np.lexsort((values, codes))
+    middle = np.zeros(n)
+    middle[counts > 0] = values[order[(np.cumsum(counts) - counts + (counts - 1) // 2)[counts > 0]]]
+    return middle
+
+
+@dataclass(frozen=True, eq=False)
+class _People:
+    """Everybody in train, or the people of `histories`: what a prediction for them looks at.
+
+    center : the parts of their rows and columns
+    table : the rows that are compared with those of train;  similarity : of all of them, where that was kept
+    by_column : which ratings each column has
+    neighbors, deviations : (n,) of each rating the row that gave it, and what is left of it
+    """
+
+    center: Centering
+    table: Ratings
+    similarity: object | None
+    by_column: Ragged
+    neighbors: np.ndarray
+    deviations: np.ndarray
 
 
 class NeighborhoodModel(WingRecommender):
@@ -94,12 +188,33 @@ class NeighborhoodModel(WingRecommender):
 
     def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:
         rows, columns, n_rows, n_columns = self._orient(train)
+        self._check_size(n_rows)
         self._center = Centering.fit(
             self.center, rows, columns, train.ratings, n_rows, n_columns, self._rows_are_users
         )
         self._levels = self._fit_levels(rows, columns, train.ratings, n_rows, n_columns)
         self._index()
-        self._similarity = self._similarities(self._table, self._table)
+        self._similarity = self._similarities(self._table, self._table) if self._keeps(n_rows) else None
+
+    @staticmethod
+    def _keeps(n_rows: int) -> bool:
+        return n_rows**2 <= CELLS_KEPT
+
+    def _check_size(self, n_rows: int) -> None:
+        side = "users" if self._rows_are_users else "items"
+        if n_rows > MOST_ROWS:
+            raise ValueError(
+                f"{type(self).__name__} tells {MOST_ROWS:,} {side} apart, the data has {n_rows:,}; "
+                "leave out the rarest: preprocessing.k_core"
+            )
+        if self._keeps(n_rows) and n_rows > ROWS_AT_ONCE:
+            # The result and its pieces, and about ten numbers for each cell of the piece that is being made.
+            needed = 8 * (2 * n_rows**2 + 10 * ROWS_PER_BLOCK * n_rows + 5 * CELLS_AT_ONCE)
+            memory.require(
+                needed,
+                f"the similarities of {n_rows:,} {side}",
+                f"leave out the rarest {side} (preprocessing.k_core), or take a model of factors",
+            )
 
     def _orient(self, coded: Coded):
         by_user = coded.users, coded.items, coded.n_users, coded.n_items
@@ -121,61 +236,111 @@ class NeighborhoodModel(WingRecommender):
         self._by_column = Ragged.group(columns, n_columns)
         self._deviations = self._center.remove(rows, columns, self._train.ratings)
         values = self._levels.remove(rows, columns, self._train.ratings)
-        self._table = Ratings(rows, columns, values, (n_rows, n_columns))
+        self._middle = middles(np.zeros(len(values), np.int64), values, 1)[0]
+        self._table = self._comparable(rows, columns, values, (n_rows, n_columns))
 
-    def _fold_in(self, histories: Coded) -> tuple:
-        """The pieces of `_predict` with the rows (users) or columns (items) that `histories` adds."""
+    def _comparable(self, rows, columns, values, shape: tuple[int, int]) -> Ratings:
+        """The table less all that its similarities do not depend on, so that no sum is rounded more than it must be.
+
+        A correlation does not see a row's level, nor a mean squared difference that of the whole table. Neither
+        a correlation nor a cosine sees a row's unit.
+        """
+        if self.similarity == "pearson":
+            values = beyond_rounding(values - middles(rows, values, shape[0])[rows], values)
+        elif self.similarity == "msd":
+            values = values - self._middle
+        table = Ratings(rows, columns, values, shape)
+        return table if table.exact or self.similarity in ("msd", "jaccard") else table.scaled()
+
+    def _people(self, histories: Coded | None) -> _People:
+        return self._everybody() if histories is None else histories.once(self._fold_in)
+
+    def _everybody(self) -> _People:
+        neighbors, _, _, _ = self._orient(self._train)
+        return _People(
+            self._center, self._table, self._similarity, self._by_column, neighbors, self._deviations
+        )
+
+    def _fold_in(self, histories: Coded) -> _People:
+        """What the people of `histories` put in place of the users of train."""
+        everybody = self._everybody()
         rows, columns, n_rows, n_columns = self._orient(histories)
         if not self._rows_are_users:
             column = self._center.fit_columns(rows, columns, histories.ratings, n_columns)
             center = replace(self._center, column=column)
             deviations = center.remove(rows, columns, histories.ratings)
-            return center, self._similarity, Ragged.group(columns, n_columns), rows, deviations
-        self._check_has_spread(histories)
+            by_column = Ragged.group(columns, n_columns)
+            return replace(
+                everybody, center=center, by_column=by_column, neighbors=rows, deviations=deviations
+            )
         row, scale = self._center.fit_rows(rows, columns, histories.ratings, n_rows)
         center = replace(self._center, row=row, scale=scale)
         level_row, level_scale = self._levels.fit_rows(rows, columns, histories.ratings, n_rows)
         levels = replace(self._levels, row=level_row, scale=level_scale)
         values = levels.remove(rows, columns, histories.ratings)
-        people = Ratings(rows, columns, values, (n_rows, n_columns))
-        neighbors, _, _, _ = self._orient(self._train)
-        return center, self._similarities(people, self._table), self._by_column, neighbors, self._deviations
+        table = self._comparable(rows, columns, values, (n_rows, n_columns))
+        self._warn_without_spread(table)
+        return replace(everybody, center=center, table=table, similarity=None)
 
-    def _check_has_spread(self, histories: Coded) -> None:
-        if self.similarity == "pearson" and len(histories.ratings) and np.ptp(histories.ratings) == 0:
-            raise ValueError(
-                "`histories` rates everything alike, and Pearson's correlation of a constant is undefined; "
-                "give Interactions with ratings, or choose similarity='msd' or 'pearson_baseline'"
+    def _warn_without_spread(self, people: Ratings) -> None:
+        if self.similarity != "pearson":
+            return
+        # Less the middle one, ratings that are all alike are all 0.
+        spread = np.bincount(people.rows, weights=people.values != 0, minlength=people.shape[0])
+        alike = np.flatnonzero((people.counts > 0) & (spread == 0))
+        if len(alike):
+            warnings.warn(
+                f"in `histories` {len(alike)} of {people.shape[0]} people rate everything alike (the first is the "
+                f"{alike[0] + 1}. of them), and Pearson's correlation of a constant is undefined: they are told what "
+                "is expected without neighbours; give Interactions with ratings that differ, or choose "
+                "similarity='msd' or 'pearson_baseline'",
+                UserWarning,
+                stacklevel=2,
             )
+
+    def _compare(self, table: Ratings):
+        """Similarities of the rows of a table to those of train."""
+        return self._similarities(*table.without_the_columns_that(self._table))
+
+    def _with_similarities(self, people: _People, rows: np.ndarray):
+        """Pairs with the similarities of their rows to those of train, as many as are held at once.
+
+        rows : (n,) of each pair. Yields places in `rows`, similarities, and of each of these pairs its row therein.
+        """
+        if people.similarity is not None:
+            yield np.arange(len(rows)), people.similarity, rows
+            return
+        asked, place = np.unique(rows, return_inverse=True)
+        step = max(1, CELLS_AT_ONCE // self._table.shape[0])
+        for start in range(0, len(asked), step):
+            here = np.flatnonzero((place >= start) & (place < start + step))
+            yield here, self._compare(people.table.take(asked[start : start + step])), place[here] - start
 
     def _predict(self, users, items, histories, context):
         rows, columns = (users, items) if self._rows_are_users else (items, users)
-        if histories is None:
-            neighbors, _, _, _ = self._orient(self._train)
-            center, similarity, by_column, deviations = (
-                self._center, self._similarity, self._by_column, self._deviations,
-            )  # fmt: skip
-        else:
-            center, similarity, by_column, neighbors, deviations = self._fold_in(histories)
-        predictions = center.expected(rows, columns)
-        for block in blocks_by_length(by_column.lengths[columns], CELLS_PER_BLOCK):
-            cells, real = by_column.padded(columns[block])
-            mean, count = self._nearest_mean(
-                similarity, rows[block], neighbors[cells], deviations[cells], real
-            )
-            enough = count >= self.min_k
-            at = block[enough]
-            predictions[at] = center.restore(rows[at], columns[at], mean[enough])
+        people = self._people(histories)
+        predictions = people.center.expected(rows, columns)
+        lengths = people.by_column.lengths
+        for pairs, similarity, row in self._with_similarities(people, rows):
+            for block in blocks_by_length(lengths[columns[pairs]], CELLS_PER_BLOCK):
+                at = pairs[block]
+                cells, real = people.by_column.padded(columns[at])
+                neighbors, deviations = people.neighbors[cells], people.deviations[cells]
+                mean, count = self._nearest_mean(similarity, row[block], neighbors, deviations, real)
+                enough = count >= self.min_k
+                at = at[enough]
+                predictions[at] = people.center.restore(rows[at], columns[at], mean[enough])
         return predictions
 
     def _prior(self, users, items, histories):
-        center = self._center if histories is None else self._fold_in(histories)[0]
+        center = self._people(histories).center
         return center.expected(users, items) if self._rows_are_users else center.expected(items, users)
 
     def _parameter_shapes(self, n_users: int, n_items: int) -> dict[str, tuple[int, ...]]:
         n_rows, n_columns = (n_users, n_items) if self._rows_are_users else (n_items, n_users)
+        similarity = {"similarity": (n_rows, n_rows)} if self._keeps(n_rows) else {}
         return {
-            "similarity": (n_rows, n_rows),
+            **similarity,
             "mean": (),
             "spread": (),
             "row_center": (n_rows,),
@@ -187,8 +352,9 @@ class NeighborhoodModel(WingRecommender):
 
     def _get_parameters(self) -> dict[str, np.ndarray]:
         center, levels = self._center, self._levels
+        kept = self._similarity is not None
         return {
-            "similarity": self._to_numpy(self._similarity),
+            **({"similarity": self._to_numpy(self._similarity)} if kept else {}),
             "mean": np.asarray(center.mean),
             "spread": np.asarray(center.spread),
             "row_center": center.row,
@@ -211,7 +377,7 @@ class NeighborhoodModel(WingRecommender):
             level_kind, **both, row=p["level_row"], column=p["level_column"], scale=one, **regs
         )
         self._index()
-        self._similarity = self._to_tensor(p["similarity"])
+        self._similarity = self._to_tensor(p["similarity"]) if "similarity" in p else None
 
 
 class SlopeOneModel(WingRecommender):
@@ -246,6 +412,12 @@ class SlopeOneModel(WingRecommender):
         check_number("min_support", self.min_support, 1, whole=True)
 
     def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:
+        n, m = train.n_items, train.n_users
+        memory.require(
+            8 * (6 * n**2 + 2 * n * m),
+            f"the differences of {n:,} items",
+            "leave out the rarest items (preprocessing.k_core), or take ItemKNN",
+        )
         self._center = self._means(train)
         table = Ratings(train.items, train.users, train.ratings, (train.n_items, train.n_users))
         self._difference, self._support = self._differences(table)
@@ -255,16 +427,20 @@ class SlopeOneModel(WingRecommender):
             "mean", coded.users, coded.items, coded.ratings, coded.n_users, coded.n_items, True
         )
 
-    def _person(self, histories: Coded | None) -> tuple[Coded, Ragged, Centering]:
+    def _people(self, histories: Coded | None) -> tuple[Coded, Ragged, Centering]:
+        """Ratings, which are whose, and what they are expected to be."""
         if histories is None:
             return self._train, self._seen, self._center
+        return histories.once(self._fold_in)
+
+    def _fold_in(self, histories: Coded) -> tuple[Coded, Ragged, Centering]:
         row, scale = self._center.fit_rows(
             histories.users, histories.items, histories.ratings, histories.n_users
         )
         return histories, histories.by_user(), replace(self._center, row=row, scale=scale)
 
     def _predict(self, users, items, histories, context):
-        rated, by_user, center = self._person(histories)
+        rated, by_user, center = self._people(histories)
         predictions = center.expected(users, items)
         for block in blocks_by_length(by_user.lengths[users], CELLS_PER_BLOCK):
             cells, real = by_user.padded(users[block])
@@ -273,7 +449,7 @@ class SlopeOneModel(WingRecommender):
         return predictions
 
     def _prior(self, users, items, histories):
-        return self._person(histories)[2].expected(users, items)
+        return self._people(histories)[2].expected(users, items)
 
     def _parameter_shapes(self, n_users: int, n_items: int) -> dict[str, tuple[int, ...]]:
         square = (n_items, n_items)

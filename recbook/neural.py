@@ -70,7 +70,7 @@ class PairModel(FactorModel):
         def rows(side: str, codes: np.ndarray) -> list[np.ndarray]:
             tables = [learnt[f"{side}_{kind}"] for kind in self._kinds]
             if side == "user" and histories is not None:
-                tables = [self._person(histories)[0]]
+                tables = [histories.once(self._person)[0]]
             # Code -1 picks the row that is put at the end.
             return [np.vstack([table, table.mean(axis=0, keepdims=True)])[codes] for table in tables]
 
@@ -88,7 +88,7 @@ class GMFModel(PairModel):
     def _user_vectors(self, users: np.ndarray, histories) -> list:
         if histories is None:
             return super()._user_vectors(users, histories)
-        return [self._to_tensor(self._person(histories)[0][users])]
+        return [self._to_tensor(histories.once(self._person)[0][users])]
 
     # The penalty Σ |h_k| p_k², equation (ncf-penalty), is ‖p'‖² with p' = √|h| ⊙ p, and the score is
     # p'ᵀ(sign(h) √|h| ⊙ q): in p' it is the fold-in of matrix factorisation.

@@ -19,9 +19,9 @@ from recbook.interactions import Dataset, Interactions, as_interactions
 from recbook.metrics import ndcg_at_k
 from recbook.ragged import Ragged
 from recbook.recommender import Coded, check_choice, check_number
-from recbook.reconstruction import cosines
 from recbook.sampling import NegativeSampler, batches
 from recbook.training import Batch, GradientModel
+from recbook.vectors import cosines
 
 STATES_PER_BLOCK = 1024
 NARROW = 8  # lists are not sorted into narrower rectangles than this
@@ -75,6 +75,7 @@ class NextItemModel(BlockwiseModel):
     """
 
     _keeps_ratings = True  # a score is computed from the history: without it nobody can be scored
+    _reads_order = True
 
     # ---------------------------------------------------------------- what all share
 
@@ -198,8 +199,6 @@ class SequenceModel(NextItemModel, GradientModel):
             check_number("negatives", self.negatives, 1, whole=True)
 
     def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:
-        if validation is not None and not len(validation.users):
-            raise ValueError("the validation data has nobody that train knows, with an item that train knows")
         self._epoch = 0
         self._sampler = None
         try:
@@ -237,7 +236,7 @@ class SequenceModel(NextItemModel, GradientModel):
         for at in order:
             yield self._batch(*made[at], rng)
 
-    def _validate(self, validation: Coded) -> dict[str, float]:
+    def _validate(self, validation: Coded) -> tuple[str, float]:
         """1 - nDCG@10 of the lists for everybody's first event of the validation data: the next item.
 
         Where train has no person who met an item twice, lists leave out what was met in train.
@@ -246,16 +245,16 @@ class SequenceModel(NextItemModel, GradientModel):
         lists = validation.by_user()
         people = np.flatnonzero(lists.lengths)
         wanted = validation.items[lists.rows[lists.starts[people]]]
-        train = self._train
+        train, question = self._train, self.question()
         pairs = np.sort(train.users * train.n_items + train.items)
         once, found = bool((np.diff(pairs) > 0).all()), []
         for block, following in zip(self._blocks(people), self._blocks(wanted), strict=True):
             scores = self._scores_of(block, None)
             if once:
-                self._hide(scores, block, np.arange(train.n_items), train.items, self._seen)
+                question.hide_met(scores, block, np.arange(train.n_items))
             relevant = np.arange(train.n_items) == following[:, None]
             found.append(ndcg_at_k(scores, relevant, VALIDATED_AT))
-        return {"validation_error": float(1 - np.concatenate(found).mean())}
+        return "validation_error", float(1 - np.concatenate(found).mean())
 
     # ---------------------------------------------------------------- scores
 

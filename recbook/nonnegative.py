@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from recbook.biased import parameter_shapes, sum_of_biases
-from recbook.interactions import Dataset, Interactions
+from recbook.interactions import Interactions
 from recbook.progress import bar
 from recbook.recommender import Coded, Recommender, check_number
 
@@ -25,6 +25,7 @@ class NonNegativeModel(Recommender):
     """Every parameter is multiplied by a ratio of two sums that are not negative, so none becomes negative."""
 
     task = "rating"
+    _watches_validation = True
 
     def _check_hyper_parameters(self) -> None:
         check_number("factors", self.factors, 1, whole=True)
@@ -32,19 +33,19 @@ class NonNegativeModel(Recommender):
         check_number("reg", self.reg, 0)
         check_number("seed", self.seed, 0, whole=True)
 
-    def _check_data(self, data: Interactions | Dataset, train: Interactions) -> None:
-        super()._check_data(data, train)
-        check_not_negative(type(self).__name__, train)
+    def _check_targets(self, x: Interactions) -> None:
+        super()._check_targets(x)
+        check_not_negative(type(self).__name__, x)
 
     def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:
         self._set_parameters(self._start(train, np.random.default_rng(self.seed)))
         with bar(range(self.epochs), type(self).__name__, progress) as shown:
             for loss in self._sweeps(train):
-                record = {"epoch": len(self.history_) + 1, "loss": loss}
+                record = {"epoch": len(self._log) + 1, "loss": loss}
                 if validation is not None:
                     scores = self._predict(validation.users, validation.items, None, None)
                     record["validation_rmse"] = float(np.sqrt(np.square(scores - validation.ratings).mean()))
-                self.history_.append(record)
+                self._log.append(record)
                 shown.update()
 
     def _start(self, train: Coded, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -104,7 +105,7 @@ class NonNegativeModel(Recommender):
 
     def _prior(self, users, items, histories):
         learnt = self._get_parameters()
-        user_bias = learnt["user_bias"] if histories is None else self._fold_in(histories)[1]
+        user_bias = learnt["user_bias"] if histories is None else histories.once(self._fold_in)[1]
         half = learnt["mean"] / 2
         return sum_of_biases(0.0, user_bias, learnt["item_bias"], users, items, unknown=half)
 

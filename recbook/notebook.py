@@ -13,6 +13,10 @@ import tempfile
 import textwrap
 import warnings
 
+from recbook import instruction_set
+
+instruction_set.narrow()  # each library reads its switch when it is imported
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

@@ -72,7 +72,7 @@ class ItemWeightModel(Recommender):
     def _rows(self, histories: Coded | None) -> sparse.csr_array:
         """x of everybody known, or of the people of `histories`: a person never seen needs no training."""
         if histories is not None:
-            return met(histories)
+            return histories.once(met)
         if self._train is None:
             raise NotSupportedError(
                 f"this {type(self).__name__} was saved without its history, so it knows nobody's items; pass "
@@ -289,7 +289,7 @@ class WeightedAlternatingModel(Recommender):
     def _write_down(self, epoch: int, objective: float) -> None:
         if not np.isfinite(objective):
             raise self._singular(f"the objective is {objective} in epoch {epoch}")
-        self.history_.append({"epoch": epoch, "objective": objective})
+        self._log.append({"epoch": epoch, "objective": objective})
 
     def _singular(self, what: str) -> DivergedError:
         return DivergedError(
@@ -298,9 +298,11 @@ class WeightedAlternatingModel(Recommender):
         )
 
     def _people_of(self, histories: Coded | None):
-        """p of everybody known, or of new people: equation (im-als), all factors at once, items as they are."""
-        if histories is None:
-            return self._user_factors
+        """p of everybody known, or of new people."""
+        return self._user_factors if histories is None else histories.once(self._fold_in)
+
+    def _fold_in(self, histories: Coded):
+        """p of new people: equation (im-als), all factors at once, items as they are."""
         C = self._confidences(histories)
         nothing = self._to_tensor(np.zeros((histories.n_users, self.factors), np.float32))
         return self._pass(self._tiles(C, self._ridges(C)), nothing, self._item_factors, self.factors)[0]
@@ -366,14 +368,14 @@ class PairwiseModel(GradientModel):
         examples = {"user": train.users, "item": train.items, "negative": drawn}
         return {name: codes.astype(np.int32) for name, codes in examples.items()}
 
-    def _validate(self, validation: Coded) -> dict[str, float]:
+    def _validate(self, validation: Coded) -> tuple[str, float]:
         """How often an item that was met stands below one that was not."""
         fixed = np.random.default_rng([self.seed, 1])  # the same negatives after every epoch
         drawn = self._drawn_from.draw(validation.users, self.negatives, fixed)
         above = self._predict(validation.users, validation.items, None, None)
         users = np.repeat(validation.users, self.negatives)
         below = self._predict(users, drawn.ravel(), None, None).reshape(drawn.shape)
-        return {"validation_error": float((above[:, None] <= below).mean())}
+        return "validation_error", float((above[:, None] <= below).mean())
 
     # ---------------------------------------------------------------- people it never saw, and ids it does not know
 
@@ -402,7 +404,7 @@ class PairwiseModel(GradientModel):
         p, q, b = (learnt[name] for name in ("user_factors", "item_factors", "item_bias"))
         mean = p.mean(0)
         if histories is not None:
-            p = self._fold_in(histories)
+            p = histories.once(self._fold_in)
         p, q, b = np.vstack([p, mean])[users], np.vstack([q, q.mean(0)])[items], np.append(b, b.mean())[items]
         return (p * q).sum(1) + b
 

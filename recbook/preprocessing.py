@@ -24,11 +24,13 @@ from recbook.features import (  # noqa: F401  they are asked for as preprocessin
     Ordinal,
     StandardScaler,
 )
-from recbook.interactions import Dataset, IdIndex, Interactions, as_ids, as_interactions
+from recbook.interactions import Dataset, IdIndex, Interactions, as_ids, as_interactions, plain
 
 Data = TypeVar("Data", Interactions, Dataset)
 CENTERS = ("none", "mean", "zscore", "baseline")
 REG_USER, REG_ITEM, EPOCHS = 15.0, 10.0, 10
+# A difference this small beside what was subtracted is nothing but rounding: 128 units in the last place.
+ROUNDING = 2.0**-45
 EVENT_WEIGHTS = {"browse": 1, "click": 2, "cart": 3, "buy": 5}
 AGGREGATES = ("sum", "max")
 
@@ -36,9 +38,23 @@ AGGREGATES = ("sum", "max")
 
 
 def shrunk_means(codes: np.ndarray, residuals: np.ndarray, n: int, reg: float) -> np.ndarray:
-    """Per code the sum of its residuals over (reg + their count), (n,); 0 for a code without any."""
-    sums = np.bincount(codes, weights=residuals, minlength=n)
-    return sums / np.maximum(reg + np.bincount(codes, minlength=n), 1e-12)
+    """Per code the sum of its residuals over (reg + their count), (n,); 0 for a code without any.
+
+    With reg=0 it is their mean, which for residuals that are all alike is exactly what they are.
+    """
+    counts = np.bincount(codes, minlength=n)
+    if reg > 0:
+        return np.bincount(codes, weights=residuals, minlength=n) / (reg + counts)
+    one = np.zeros(n)
+    one[codes] = (
+        residuals  # any one of a code's: sums of what differs from it are not rounded as sums of all are
+    )
+    return one + np.bincount(codes, weights=residuals - one[codes], minlength=n) / np.maximum(counts, 1)
+
+
+def beyond_rounding(differences: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Differences of numbers of these sizes; 0 where they are so small that rounding alone can make them."""
+    return np.where(np.abs(differences) > ROUNDING * np.abs(sizes), differences, 0.0)
 
 
 def fit_biases(
@@ -100,7 +116,7 @@ class Centering:
         blank = cls(
             kind,
             ratings.mean(),
-            ratings.std() or 1.0,
+            float(beyond_rounding(ratings.std(), np.abs(ratings).max())) or 1.0,
             np.zeros(0),
             np.zeros(n_columns),
             np.zeros(0),
@@ -127,8 +143,9 @@ class Centering:
         row = np.where(some, shrunk_means(rows, ratings, n_rows, 0.0), self.mean)
         if self.kind == "mean":
             return row, one
-        scale = np.sqrt(shrunk_means(rows, (ratings - row[rows]) ** 2, n_rows, 0.0))
-        return row, np.where(scale > 1e-9, scale, self.spread)
+        off = beyond_rounding(ratings - row[rows], ratings)
+        scale = np.sqrt(shrunk_means(rows, off**2, n_rows, 0.0))
+        return row, np.where(scale > 0, scale, self.spread)
 
     def fit_columns(self, rows, columns, ratings, n_columns: int) -> np.ndarray:
         """Column parts, (n_columns,), of columns that may be new; the row parts are known."""
@@ -137,8 +154,10 @@ class Centering:
         return shrunk_means(columns, ratings - self.row[rows], n_columns, self.reg_column)
 
     def remove(self, rows, columns, ratings) -> np.ndarray:
-        """What is left of each rating, in units of the row's scale, (n,)."""
-        return (ratings - self.row[rows] - self.column[columns]) / self.scale[rows]
+        """What is left of each rating, in units of the row's scale, (n,); exactly 0 where only rounding is left."""
+        row = self.row[rows]
+        left = ratings - row - self.column[columns]
+        return beyond_rounding(left, np.maximum(np.abs(ratings), np.abs(row))) / self.scale[rows]
 
     def restore(self, rows, columns, deviations) -> np.ndarray:
         """The inverse of `remove`."""
@@ -364,7 +383,7 @@ def interaction_matrix(
         codes = index.codes(mine)
         if (codes < 0).any():
             raise UnknownIdError(
-                f"{side} {mine[(codes < 0).argmax()].item()!r} is not among `{side}s`; leave it out of x"
+                f"{side} {plain(mine[(codes < 0).argmax()])!r} is not among `{side}s`; leave it out of x"
             )
         places.append((codes, len(index)))
     (u, n_users), (i, n_items) = places
@@ -372,7 +391,7 @@ def interaction_matrix(
     if double.any():
         row = int(double.argmax())
         raise ValueError(
-            f"row {row}: user {inside.users[row].item()!r} and item {inside.items[row].item()!r} stand together "
+            f"row {row}: user {plain(inside.users[row])!r} and item {plain(inside.items[row])!r} stand together "
             "more than once; use deduplicate(x) or weigh_events(x) first"
         )
     order = np.lexsort((i, u))

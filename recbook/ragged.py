@@ -70,7 +70,7 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     scores : (n, m). Returns rows and columns of the winners, flat, row by row; -inf never wins, so a
     row may have fewer than k.
     """
-    k = min(k, scores.shape[1])
+    k = min(int(k), scores.shape[1])  # of a NumPy number without a sign, -k is no index
     if k == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     kth = np.partition(scores, scores.shape[1] - k, axis=1)[:, [-k]]

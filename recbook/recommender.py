@@ -10,16 +10,28 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
+import io
 import os
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, BinaryIO, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
-from recbook.errors import DivergedError, FileFormatError, NotFittedError, NotSupportedError, UnknownIdError
-from recbook.interactions import Dataset, IdIndex, Interactions, as_ids, as_interactions
+from recbook.errors import DivergedError, FileFormatError, NotFittedError, NotSupportedError
+from recbook.interactions import (
+    Dataset,
+    IdIndex,
+    Interactions,
+    as_column,
+    as_ids,
+    as_interactions,
+    join_times,
+    plain,
+)
+from recbook.questions import Question, ids_of, raise_unknown
 from recbook.ragged import Ragged, top_k
 from recbook.storage import MAX_BYTES, read_archive, write_archive
 
@@ -34,7 +46,7 @@ class Coded:
     """Interactions in codes: what models compute with.
 
     users : (n,) int64 in 0..n_users-1;  items : (n,) int64 in 0..n_items-1
-    ratings : (n,) float64 or None;  timestamps : (n,) int64 or None
+    ratings : (n,) float64 or None;  timestamps : (n,) as in Interactions, or None
     extra : further columns of the interactions by name, (n,) each: what is known at the moment
     """
 
@@ -45,9 +57,20 @@ class Coded:
     n_users: int
     n_items: int
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+    _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def once(self, make: Callable[[Coded], Any]) -> Any:
+        """`make(self)`, called the first time alone: what a model makes of a question's people it makes once.
+
+        What `make` reads of the model must not change meanwhile: the histories of a question are asked by one model, as
+        it is now.
+        """
+        if make not in self._made:
+            self._made[make] = make(self)
+        return self._made[make]
 
     def by_user(self) -> Ragged:
-        return Ragged.group(self.users, self.n_users)
+        return self.once(_by_user)
 
     def by_item(self) -> Ragged:
         return Ragged.group(self.items, self.n_items)
@@ -69,6 +92,15 @@ class Recommender:
     needs: ClassVar[Mapping[str, list[str]]] = {}
     # Neighbours compute with the ratings themselves: then the history is part of the model.
     _keeps_ratings: ClassVar[bool] = False
+    # Whether `fit` measures validation data while it trains.
+    _watches_validation: ClassVar[bool] = False
+    # Whether it matters in which order the items of a history stand.
+    _reads_order: ClassVar[bool] = False
+
+    @property
+    def _one_rating_a_pair(self) -> bool:
+        """Whether ratings are what it computes with: those of a pair that stands twice must not count twice."""
+        return self.task == "rating"
 
     # ---------------------------------------------------------------- parameters of the constructor
 
@@ -76,9 +108,25 @@ class Recommender:
     def _parameter_names(cls) -> list[str]:
         return [p for p in inspect.signature(cls.__init__).parameters if p != "self"]
 
-    def get_params(self) -> dict[str, Any]:
-        """The constructor's arguments, by name."""
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments, by name.  deep : as scikit-learn has it; no argument here is a model."""
         return {name: getattr(self, name) for name in self._parameter_names()}
+
+    def set_params(self, **changes) -> Self:
+        """Changes arguments of the constructor, as scikit-learn has it.
+
+        What was learnt stays until the next `fit`, and `save` writes it with the arguments it was learnt with. What
+        only predictions depend on, such as the `k` of neighbours, counts at once.
+
+        Raises ValueError for a name that the constructor does not have, and changes nothing then.
+        """
+        if unknown := sorted(set(changes) - set(self._parameter_names())):
+            raise ValueError(
+                f"{type(self).__name__} has no parameter `{unknown[0]}`; it has {self._parameter_names()}"
+            )
+        for name, value in changes.items():
+            setattr(self, name, value)
+        return self
 
     def clone(self, **changes) -> Self:
         """A new, unfitted model with the same arguments but for `changes`."""
@@ -99,13 +147,14 @@ class Recommender:
     def fit(self, data: Interactions | Dataset, validation=None, *, progress: bool = True) -> Self:
         """Learns from `data`; a second fit starts afresh. Returns the model itself.
 
-        validation : data that some models watch while they train
+        validation : data that models watch which learn in epochs; the others warn that they do not. Rows whose
+            user or item `data` has not are left out
         progress : show a bar where it takes more than a second
 
         Raises
         ------
         TypeError, ValueError
-            where `data` is not what the model needs; the model stays as it was.
+            where `data` or `validation` is not what the model needs; the model stays as it was.
         DivergedError
             where training gave NaN or infinity.
         """
@@ -113,11 +162,36 @@ class Recommender:
         self._check_hyper_parameters()
         self._check_data(data, train)
         with self._as_before_on_failure():
+            self._fitted_params = copy.deepcopy(self.get_params())
             self._remember(data, train)
-            watched = None if validation is None else self._code_known(as_interactions(validation))
+            watched = None if validation is None else self._code_validation(as_interactions(validation))
             self._fit(self._train, watched, progress)
             self._check_finite()
         return self
+
+    def _code_validation(self, validation: Interactions) -> Coded | None:
+        """Validation data in codes, checked like train; None, after a warning, for a model that watches none."""
+        if not self._watches_validation:
+            warnings.warn(
+                f"{type(self).__name__} does not learn in epochs and watches no validation data; measure it "
+                "afterwards: evaluate(model, validation)",
+                UserWarning,
+                stacklevel=3,
+            )
+            return None
+        try:
+            if not len(validation):
+                raise ValueError("it is empty; at least one interaction is needed")
+            self._check_targets(validation)
+            coded = self._code_known(validation)
+            if not len(coded.users):
+                raise ValueError(
+                    "no row has both a user and an item of train, so nothing can be measured on it; cut it from "
+                    "the same data as train, for instance by splits.random_split(train, 0.1)"
+                )
+        except ValueError as error:
+            raise ValueError(f"`validation`: {error}") from error
+        return coded
 
     def partial_fit(self, data: Interactions | Dataset) -> Self:
         """Learns from `data` on top of what is known; new users and items join at the end."""
@@ -138,9 +212,14 @@ class Recommender:
                     np.concatenate([old.users, new.users]),
                     np.concatenate([old.items, new.items]),
                     _join(old.ratings, new.ratings),
-                    _join(old.timestamps, new.timestamps),
+                    join_times(old.timestamps, new.timestamps),
                     new.n_users,
                     new.n_items,
+                    {
+                        name: np.concatenate([old.extra[name], new.extra[name]])
+                        for name in old.extra
+                        if name in new.extra
+                    },
                 )
                 self._seen = self._train.by_user()
             if self.rating_range_ and more.ratings is not None:
@@ -167,11 +246,7 @@ class Recommender:
     def _check_data(self, data: Interactions | Dataset, train: Interactions) -> None:
         if not len(train):
             raise ValueError(f"{type(self).__name__}.fit got no interactions; at least one is needed")
-        if self.task == "rating" and train.ratings is None:
-            raise ValueError(
-                f"{type(self).__name__} predicts ratings, but the data has no column `rating`; "
-                "name it in Interactions.from_frame(df, rating=...), or choose a model whose task is 'ranking'"
-            )
+        self._check_targets(train)
         for side, columns in self.needs.items():
             table = getattr(data, side) if isinstance(data, Dataset) else None
             if table is None:
@@ -180,6 +255,21 @@ class Recommender:
                 )
             if missing := [c for c in columns if c not in table.columns]:
                 raise ValueError(f"{type(self).__name__} needs column `{missing[0]}` of the table `{side}`")
+
+    def _check_targets(self, x: Interactions) -> None:
+        """Raises ValueError where the ratings of train, or of validation data, are not what the model learns from."""
+        if self.task == "rating" and x.ratings is None:
+            raise ValueError(
+                f"{type(self).__name__} predicts ratings, but the data has no column `rating`; "
+                "name it in Interactions.from_frame(df, rating=...), or choose a model whose task is 'ranking'"
+            )
+        if self._one_rating_a_pair and x.ratings is not None and (row := x.first_repeat) is not None:
+            user, item = plain(x.users[row]), plain(x.items[row])
+            raise ValueError(
+                f"{type(self).__name__} takes one rating a pair, and row {row} repeats user {user!r} and "
+                f"item {item!r}; "
+                "choose one: Interactions.from_frame(df, on_duplicate='last' or 'mean'), or preprocessing.deduplicate"
+            )
 
     def _remember(self, data: Interactions | Dataset, train: Interactions) -> None:
         self._user_index, self._item_index = train.user_index, train.item_index
@@ -190,7 +280,7 @@ class Recommender:
         self.rating_range_ = (
             None if train.ratings is None else (float(train.ratings.min()), float(train.ratings.max()))
         )
-        self.history_: list[dict] = []
+        self._log: list[dict] = []
 
     def _add_warm_items(self, data: Interactions | Dataset) -> None:
         """Items that are in the table and in no interaction join at the end, where the model can score them."""
@@ -215,7 +305,7 @@ class Recommender:
         for name, values in self._get_parameters().items():
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 raise DivergedError(
-                    f"{type(self).__name__}: `{name}` is not finite after {max(len(self.history_), 1)} epoch(s); "
+                    f"{type(self).__name__}: `{name}` is not finite after {max(len(self._log), 1)} epoch(s); "
                     "lower `learning_rate`, raise `reg`, or look for extreme ratings"
                 )
 
@@ -230,6 +320,12 @@ class Recommender:
             raise NotFittedError(
                 f"this {type(self).__name__} has learnt nothing yet; call .fit(train) or load a file"
             )
+
+    @property
+    def history_(self) -> list[dict]:
+        """What happened in each epoch; a copy."""
+        self._check_fitted()
+        return copy.deepcopy(self._log)
 
     @property
     def user_ids_(self) -> np.ndarray:
@@ -251,7 +347,7 @@ class Recommender:
         raise NotSupportedError(f"{type(self).__name__} does not support `{capability}`; {hint}")
 
     def _item_codes(self, items, what: str) -> np.ndarray:
-        items = _ids(items, what)
+        items = ids_of(items, what)
         codes = self._item_index.codes(items)
         raise_unknown("item", items[codes < 0])
         return codes
@@ -278,17 +374,15 @@ class Recommender:
         elif isinstance(histories, Mapping):
             if not histories:
                 raise ValueError("`histories` is empty; give at least one person: {'name': [item, …]}")
-            for name, liked in histories.items():
-                if isinstance(liked, str) or not isinstance(liked, Iterable):
-                    raise TypeError(f"`histories[{name!r}]` is {liked!r}; give an ordered list of item ids")
             people = IdIndex(as_ids(list(histories), "histories"))
-            lists = [list(liked) for liked in histories.values()]
-            users = np.repeat(np.arange(len(lists)), [len(one) for one in lists])
-            flat = [item for one in lists for item in one]
+            lists = [self._items_and_ratings(name, one) for name, one in histories.items()]
+            users = np.repeat(np.arange(len(lists)), [len(met) for met, _ in lists])
+            flat = [item for met, _ in lists for item in met]
             items = as_ids(flat, "histories") if flat else self.item_ids_[:0]
             times, extra = None, {}
-            # A list says "these I liked": as ratings, the best there is in train.
-            ratings = None if self.rating_range_ is None else np.full(len(items), self.rating_range_[1])
+            ratings = None
+            if self.rating_range_ is not None:
+                ratings = np.array([rating for _, given in lists for rating in given], np.float64)
         else:
             raise TypeError(
                 f"`histories` is a {type(histories).__name__}; give {{name: [item, …]}} or Interactions with ratings"
@@ -296,14 +390,58 @@ class Recommender:
         codes = self._item_index.codes(items)
         raise_unknown("item", items[codes < 0], "leave them out of `histories`")
         double = pd.DataFrame({"user": users, "item": codes}).duplicated().to_numpy()
-        if self.task == "rating" and double.any():
+        if self._one_rating_a_pair and self.rating_range_ is not None and double.any():
             row = int(double.argmax())
-            item, name = items[row].item(), people.ids[users[row]].item()
+            item, name = plain(items[row]), plain(people.ids[users[row]])
             raise ValueError(f"`histories`: item {item!r} stands twice for {name!r}; keep it once")
         return people, Coded(users, codes, ratings, times, len(people), len(self._item_index), extra)
 
-    def _people(self, users, histories) -> tuple[IdIndex, Coded | None]:
-        return (self._user_index, None) if histories is None else self._code_histories(histories)
+    def _items_and_ratings(self, name, history) -> tuple[list, list[float]]:
+        """One person's history as a list of items and a list of ratings; an iterator is read here, once.
+
+        A list says "these I liked": as ratings, the best there is in train. A mapping gives the ratings themselves.
+        """
+        if isinstance(history, str | bytes | pd.DataFrame) or not isinstance(history, Iterable):
+            shown = repr(history) if isinstance(history, str | bytes) else f"a {type(history).__name__}"
+            raise TypeError(
+                f"`histories[{name!r}]` is {shown}; give an ordered list of item ids, or a mapping from item to rating"
+            )
+        if isinstance(history, set | frozenset) and self._reads_order:
+            raise TypeError(
+                f"`histories[{name!r}]` is a set, which has no order, and a {type(self).__name__} reads the order; "
+                "give a list, the earliest first"
+            )
+        met = list(history)
+        if not isinstance(history, Mapping):
+            best = 1.0 if self.rating_range_ is None else self.rating_range_[1]
+            return met, [best] * len(met)
+        for item, rating in history.items():
+            check_number(f"histories[{name!r}][{item!r}]", rating, -float("inf"), above=True)
+        return met, [float(rating) for rating in history.values()]
+
+    def question(self, histories=None) -> Question:
+        """The inner face of a fitted model: people of train or of `histories`, prepared once, scored in blocks."""
+        self._check_fitted()
+        self._check_changes()
+        return Question(self, histories)
+
+    def _check_changes(self) -> None:
+        """Raises ValueError where an argument was changed after `fit` to what does not fit what was learnt."""
+        if self.get_params() == self._fitted_params:
+            return
+        self._check_hyper_parameters()
+        sizes = len(self._user_index), len(self._item_index)
+        with self._as_fitted():
+            learnt = self._parameter_shapes(*sizes)
+        if self._parameter_shapes(*sizes) != learnt:
+            now, then = self.get_params(), self._fitted_params
+            changed = ", ".join(
+                f"`{name}` from {then[name]!r} to {now[name]!r}" for name in now if now[name] != then[name]
+            )
+            raise ValueError(
+                f"{type(self).__name__}: after `fit` you changed {changed}, which does not fit what was learnt; "
+                "fit again, or change it back"
+            )
 
     # ---------------------------------------------------------------- predict
 
@@ -331,27 +469,20 @@ class Recommender:
             raise ValueError(f"`unknown` is {unknown!r}; choose one of {UNKNOWN}")
         if context is not None:
             self._require("context")
-        people, coded = self._people(users, histories)
-        users, items = _ids(users, "users"), _ids(items, "items")
+        question = self.question(histories)
+        users, items = ids_of(users, "users"), ids_of(items, "items")
         if len(users) != len(items) and 1 not in (len(users), len(items)):
             raise ValueError(
                 f"`users` has {len(users)} ids and `items` {len(items)}; give as many of both, or one"
             )
         users, items = np.broadcast_arrays(users, items)
-        _check_context(context, len(users), "pair")
-        u, i = people.codes(users), self._item_index.codes(items)
+        question.check_context(context, len(users), "pair")
+        u, i = question.people.codes(users), question.items.codes(items)
         known = (u >= 0) & (i >= 0)
         if not known.all() and unknown == "raise":
             raise_unknown("user", users[u < 0], "pass `histories`, or unknown='fallback'")
             raise_unknown("item", items[i < 0], "pass unknown='fallback'")
-        scores = np.full(len(u), np.nan, np.float32)
-        if known.any():
-            here = context if context is None else context[known]
-            scores[known] = self._predict(u[known], i[known], coded, here)
-        if unknown == "fallback" and not known.all():
-            here = context if context is None else context[~known]
-            scores[~known] = self._prior_now(u[~known], i[~known], coded, here)
-        return scores
+        return question.pairs(u, i, unknown, context)
 
     def score_matrix(self, users=None, *, histories=None, candidates=None, context=None) -> np.ndarray:
         """Scores of users × items, (n_users, n_items) float32; ask for a few hundred users at a time.
@@ -363,14 +494,11 @@ class Recommender:
         self._check_fitted()
         if context is not None:
             self._require("context")
-        people, coded = self._people(users, histories)
-        users = people.ids if users is None else _ids(users, "users")
-        codes = people.codes(users)
-        raise_unknown("user", users[codes < 0], "pass `histories` for people never seen")
-        _check_context(context, len(users), "user")
+        question = self.question(histories)
+        users, codes = question.asked(users)
+        question.check_context(context, len(users), "user")
         columns = None if candidates is None else self._item_codes(candidates, "candidates")
-        # A copy: whoever asked may write into it, and a model may have answered with its own array.
-        return np.array(self._score_matrix(codes, columns, coded, context), np.float32)
+        return question.scores(codes, columns, context)
 
     # ---------------------------------------------------------------- recommend
 
@@ -387,7 +515,8 @@ class Recommender:
         """The k items with the highest scores for each user.
 
         users : ids; None for all users of train, or for everybody in `histories`
-        histories : people never seen: {name: ordered list of items}, or Interactions with ratings
+        histories : people never seen: {name: ordered list of items, or {item: rating}}, or Interactions with
+            ratings and times
         exclude_seen : leave out what the user has met in train (or in the history)
         candidates : item ids to choose from (default: all that the model knows)
 
@@ -397,11 +526,9 @@ class Recommender:
         """
         self._check_fitted()
         check_number("k", k, 1, whole=True)
-        people, _ = self._people(users, histories)
-        users = people.ids if users is None else _ids(users, "users")
-        codes = people.codes(users)
-        raise_unknown("user", users[codes < 0], "pass `histories` for people never seen")
-        _check_context(context, len(users), "user")
+        question = self.question(histories)
+        users, codes = question.asked(users)
+        question.check_context(context, len(users), "user")
         columns = (
             np.arange(len(self.item_ids_))
             if candidates is None
@@ -410,19 +537,24 @@ class Recommender:
         columns = np.unique(columns)  # in order of first appearance: that order breaks ties
         ids = self.item_ids_[columns]
         if exclude_seen:
-            seen_items, seen = self._seen_lists(histories)
+            question.met()  # raises before anything is computed where it is not known
         step = max(1, PAIRS_PER_BLOCK // max(len(columns), 1))
         tables = [
             pd.DataFrame(
-                {"user": users[:0], "item": ids[:0], "score": np.zeros(0, np.float32), "rank": codes[:0]}
+                {
+                    "user": as_column(users[:0]),
+                    "item": as_column(ids[:0]),
+                    "score": np.zeros(0, np.float32),
+                    "rank": codes[:0],
+                }
             )
         ]
         for start in range(0, len(users), step):
             block = slice(start, start + step)
             here = context if context is None else context.iloc[block]
-            scores = self.score_matrix(users[block], histories=histories, candidates=ids, context=here)
+            scores = question.scores(codes[block], columns, here)
             if exclude_seen:
-                self._hide(scores, codes[block], columns, seen_items, seen)
+                question.hide_met(scores, codes[block], columns)
             row, column = top_k(scores, k)
             rank = np.arange(len(row)) - np.searchsorted(row, row) + 1
             tables.append(
@@ -437,35 +569,11 @@ class Recommender:
             )
         return pd.concat(tables, ignore_index=True)
 
-    def _seen_lists(self, histories) -> tuple[np.ndarray, Ragged]:
-        if histories is not None:
-            _, coded = self._code_histories(histories)
-            return coded.items, coded.by_user()
-        if self._train is None:
-            raise NotSupportedError(
-                "this model was saved without its history, so it cannot leave out what was seen; "
-                "pass exclude_seen=False, or save it with include_history=True"
-            )
-        return self._train.items, self._seen
-
-    def _hide(
-        self, scores: np.ndarray, users: np.ndarray, columns: np.ndarray, items: np.ndarray, by_user: Ragged
-    ) -> None:
-        """Puts -inf at the items of each user's list; items and by_user as `_seen_lists` gives them.
-
-        scores : (len(users), len(columns)), changed in place;  users, columns : codes
-        """
-        position = np.full(len(self.item_ids_), -1)
-        position[columns] = np.arange(len(columns))
-        rows, real = by_user.padded(users)
-        row, cell = np.nonzero(real)
-        column = position[items[rows[row, cell]]]
-        scores[row[column >= 0], column[column >= 0]] = -np.inf
-
     def similar_items(self, items, k: int = 10) -> pd.DataFrame:
         """The k items most similar to each of `items`: a table item, similar, score, rank."""
         self._check_fitted()
         self._require("similar_items")
+        self._check_changes()
         check_number("k", k, 1, whole=True)
         codes = self._item_codes(items, "items")
         scores = np.array(self._similar_items(codes), np.float32)
@@ -514,7 +622,7 @@ class Recommender:
         return self
 
     def save(self, path: str | os.PathLike, *, include_history: bool = True) -> None:
-        """Writes the model to one npz file that both wings can load.
+        """Writes the model to one npz file that both wings can load: what was fitted, whatever was set afterwards.
 
         include_history : keep what each user has seen, which `exclude_seen` needs; it is personal data
 
@@ -525,6 +633,24 @@ class Recommender:
             raise NotSupportedError(
                 f"the ratings are part of a {type(self).__name__}; it cannot be saved with include_history=False"
             )
+        with self._as_fitted():
+            head, arrays = self._to_head_and_arrays(include_history)
+        write_archive(path, head, arrays)
+
+    @contextlib.contextmanager
+    def _as_fitted(self):
+        """Inside, the arguments are those of the last `fit`."""
+        now = self.get_params()
+        if now == self._fitted_params:
+            yield
+            return
+        self.__dict__.update(self._fitted_params)
+        try:
+            yield
+        finally:
+            self.__dict__.update(now)
+
+    def _to_head_and_arrays(self, include_history: bool) -> tuple[dict, dict[str, np.ndarray]]:
         arrays = {"user_ids": self.user_ids_, "item_ids": self.item_ids_}
         if include_history and self._train is not None:
             arrays |= {"history/users": self._train.users, "history/items": self._train.items}
@@ -538,9 +664,22 @@ class Recommender:
                 name: value for name, value in self.get_params().items() if name != "device"
             },
             "rating_range": self.rating_range_,
-            "training_log": self.history_,
+            "training_log": self._log,
         }
-        write_archive(path, head, arrays)
+        return head, arrays
+
+    def __reduce__(self):
+        """For pickle, copy and joblib: the class, the arguments as they are now, and a saved model's bytes, if fitted.
+
+        What comes out can do what a loaded model can: the data it was fitted on does not travel.
+        """
+        data = None
+        if self._is_fitted:
+            file = io.BytesIO()
+            with self._as_fitted():
+                write_archive(file, *self._to_head_and_arrays(include_history=True))
+            data = file.getvalue()
+        return _rebuilt, (type(self), self.get_params(), data)
 
     @classmethod
     def load(cls, path: str | os.PathLike, *, device: str = "auto", max_bytes: int = MAX_BYTES) -> Self:
@@ -556,12 +695,12 @@ class Recommender:
         """Takes what a file holds; raises ValueError, naming the array, where it is not consistent."""
         for side in ("user", "item"):
             ids = arrays[f"{side}_ids"]
-            if ids.ndim != 1 or ids.dtype.kind not in "iU" or len(np.unique(ids)) != len(ids):
+            if ids.ndim != 1 or ids.dtype.kind not in "iUO" or len(np.unique(ids)) != len(ids):
                 raise ValueError(f"`{side}_ids` is not a list of distinct ids")
             setattr(self, f"_{side}_index", IdIndex(ids))
         n_users, n_items = len(self._user_index), len(self._item_index)
         self.rating_range_ = _as_range(head["rating_range"])
-        self.history_ = list(head["training_log"])
+        self._log = list(head["training_log"])
         self._dataset, self._train, self._seen = None, None, None
         if "history/users" in arrays:
             users, items = arrays["history/users"], arrays["history/items"]
@@ -663,15 +802,32 @@ class WingRecommender(Recommender):
         raise NotImplementedError
 
 
+def _rebuilt(cls: type[Recommender], parameters: dict[str, Any], data: bytes | None) -> Recommender:
+    """What `Recommender.__reduce__` says: an unfitted model, or one read from the bytes of a saved model."""
+    if data is None:
+        return cls(**parameters)
+    model = restore([cls], io.BytesIO(data), parameters.get("device", "auto"))
+    return model.set_params(**parameters)
+
+
+def _by_user(coded: Coded) -> Ragged:
+    return Ragged.group(coded.users, coded.n_users)
+
+
 def restore(
     classes: Iterable[type[Recommender]],
-    path: str | os.PathLike,
+    path: str | os.PathLike | BinaryIO,
     device: str = "auto",
     max_bytes: int = MAX_BYTES,
 ) -> Recommender:
-    """Reads a saved model of one of `classes`.
+    """Reads a saved model of one of `classes`.  path : of a file, or a binary file that is open for reading
 
-    Raises FileFormatError where the file is not a whole and consistent model of these classes.
+    Raises
+    ------
+    FileFormatError
+        where the file is not a whole and consistent model of these classes.
+    ValueError, RuntimeError
+        where `device` is no device, or is not there.
     """
     by_name = {cls.__name__: cls for cls in classes}
     blank: list[Recommender] = []
@@ -698,8 +854,11 @@ def restore(
 
     head, arrays = read_archive(path, expected, max_bytes)
     model = blank[0]
+    if "device" in model._parameter_names():
+        _ = model.device_  # a device that is not there is no fault of the file
     try:
         model._restore(head, arrays)
+        model._fitted_params = copy.deepcopy(model.get_params())
     except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(
             f"{path}: its parts do not fit together ({error}); save the model again"
@@ -737,28 +896,6 @@ def _as_range(value) -> tuple[float, float] | None:
 
 def _join(old: np.ndarray | None, new: np.ndarray | None) -> np.ndarray | None:
     return None if old is None or new is None else np.concatenate([old, new])
-
-
-def _ids(values, name: str) -> np.ndarray:
-    """One id, or many, as an array; [1, "a"] is an error here, where NumPy would make both strings."""
-    if getattr(values, "ndim", None) == 0:
-        values = values.item()
-    return as_ids([values] if isinstance(values, str) or not isinstance(values, Iterable) else values, name)
-
-
-def _check_context(context: pd.DataFrame | None, n: int, what: str) -> None:
-    if context is not None and len(context) != n:
-        raise ValueError(f"`context` has {len(context)} rows for {n} {what}s; give one row a {what}")
-
-
-def raise_unknown(kind: str, ids: np.ndarray, remedy: str = "see model.item_ids_") -> None:
-    """Raises UnknownIdError that lists the first few of `ids`, if there are any."""
-    if len(ids):
-        shown = ", ".join(repr(i.item() if hasattr(i, "item") else i) for i in pd.unique(ids)[:5])
-        more = f" and {len(pd.unique(ids)) - 5} more" if len(pd.unique(ids)) > 5 else ""
-        raise UnknownIdError(
-            f"unknown {kind} {shown}{more}: not in the data the model was fitted on; {remedy}"
-        )
 
 
 def _descendants(cls: type) -> Iterable[type]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 
 from recbook.blockwise import CELLS_PER_BLOCK, BlockwiseModel
 from recbook.metrics import ndcg_at_k
@@ -18,6 +19,7 @@ from recbook.ragged import Ragged, blocks_by_length
 from recbook.recommender import Coded, check_choice, check_number
 from recbook.sampling import batches
 from recbook.training import Batch, GradientModel
+from recbook.vectors import cosines
 
 AUTOREC_START = np.float32(0.3)  # of Glorot's range
 VALIDATED_AT = 10  # the length of the lists that `_validate` looks at
@@ -38,8 +40,11 @@ class Rows:
 
     @classmethod
     def of_users(cls, coded: Coded, values: np.ndarray | None = None) -> Rows:
-        """A row for each user, with the given values, or with 1."""
-        values = np.ones(len(coded.users)) if values is None else values
+        """A row for each user, with the given values, or with 1: then a pair that stands twice is one entry."""
+        if values is None:
+            once = ~pd.Series(coded.users * coded.n_items + coded.items).duplicated().to_numpy()
+            coded = replace(coded, users=coded.users[once], items=coded.items[once])
+            values = np.ones(len(coded.users))
         return cls(coded.by_user(), coded.items, values.astype(np.float32), coded.n_items)
 
     @classmethod
@@ -109,7 +114,7 @@ class RowModel(BlockwiseModel, GradientModel):
         for some in batches(len(owners), self._size_of_batches(len(owners)), rng):
             yield self._batch(self._training_rows, owners[some], rng)
 
-    def _validate(self, validation: Coded) -> dict[str, float]:
+    def _validate(self, validation: Coded) -> tuple[str, float]:
         """1 - nDCG@10 of lists without what was seen in train: what training should make small."""
         people = np.flatnonzero(np.bincount(validation.users, minlength=validation.n_users))
         wanted, seen, found = Rows.of_users(validation), Rows.of_users(self._train), []
@@ -118,12 +123,12 @@ class RowModel(BlockwiseModel, GradientModel):
             scores = self._scores_of(block, ready)
             scores[seen.filled(block) > 0] = -np.inf
             found.append(ndcg_at_k(scores, wanted.filled(block) > 0, VALIDATED_AT))
-        return {"validation_error": float(1 - np.concatenate(found).mean())}
+        return "validation_error", float(1 - np.concatenate(found).mean())
 
     # ---------------------------------------------------------------- scores
 
     def _ready(self, histories: Coded | None) -> Rows:
-        return self._rows(self._train if histories is None else histories)
+        return (self._train if histories is None else histories).once(self._rows)
 
     def _scores_of(self, users: np.ndarray, ready: Rows) -> np.ndarray:
         """Somebody of whom nothing is known has an empty row."""
@@ -145,12 +150,6 @@ def start_of(shapes: dict[str, tuple[int, ...]], rng: np.random.Generator) -> di
         name: glorot(rng, *shape) if len(shape) == 2 else np.zeros(shape, np.float32)
         for name, shape in shapes.items()
     }
-
-
-def cosines(vectors: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Of the vectors of some items with those of all: (len(items), n_items)."""
-    v = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return v[items] @ v.T
 
 
 # ---------------------------------------------------------------- AutoRec
@@ -193,9 +192,9 @@ class AutoRecModel(RowModel):
         small = {name: start[name] * AUTOREC_START for name in ("encoder", "decoder")}
         return start | small | {"decoder_bias": np.full_like(start["decoder_bias"], train.ratings.mean())}
 
-    def _validate(self, validation: Coded) -> dict[str, float]:
+    def _validate(self, validation: Coded) -> tuple[str, float]:
         errors = self._predict(validation.users, validation.items, None, None) - validation.ratings
-        return {"validation_rmse": float(np.sqrt(np.square(errors).mean()))}
+        return "validation_rmse", float(np.sqrt(np.square(errors).mean()))
 
     # ---------------------------------------------------------------- scores
 

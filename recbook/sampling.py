@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from recbook.interactions import Dataset, Interactions, as_interactions
+from recbook.interactions import Dataset, Interactions, as_interactions, plain
 
 DISTRIBUTIONS = ("uniform", "popularity")
 ROUNDS = 12
@@ -104,7 +104,7 @@ class NegativeSampler:
             raise ValueError(f"`n` is {n!r}; give a whole number, at least 1")
         if self._exhausted[users].any():
             user = users[self._exhausted[users].argmax()]
-            who = f"with code {user}" if self.user_ids is None else repr(self.user_ids[user].item())
+            who = f"with code {user}" if self.user_ids is None else repr(plain(self.user_ids[user]))
             raise ValueError(
                 f"user {who} has met every item that can be drawn ({int((self.weights > 0).sum())} of them): there is "
                 "no negative; leave such users out"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from recbook.interactions import IdIndex, as_ids
+from recbook.interactions import IdIndex, as_text
 from recbook.next_items import SequenceModel
 from recbook.recommender import Coded, check_choice, check_number
 from recbook.reconstruction import glorot
@@ -67,7 +67,7 @@ class DecisionPathModel(RecurrentModel):
     def _remember(self, data, train) -> None:
         super()._remember(data, train)
         column = self._train.extra.get("event")
-        told = np.zeros(0, "U1") if column is None else as_ids(column, "event").astype(str)
+        told = np.zeros(0, object) if column is None else as_text(column, "event")
         self._events = IdIndex(np.unique(told))
         # After a file was read the events of train stand here, and no longer in its columns.
         self._event_codes = self._codes_of_events(self._train)
@@ -77,7 +77,7 @@ class DecisionPathModel(RecurrentModel):
         column = coded.extra.get("event")
         if column is None or not len(self._events):
             return np.full(len(coded.users), len(self._events))
-        codes = self._events.codes(as_ids(column, "event").astype(str))
+        codes = self._events.codes(as_text(column, "event"))
         if (codes < 0).any():
             row = int((codes < 0).argmax())
             raise ValueError(
@@ -113,13 +113,9 @@ class DecisionPathModel(RecurrentModel):
         self._check_fitted()
         if not len(self._events):
             raise ValueError("train has no column `event`: there is none to predict")
-        people, coded = self._people(users, histories)
-        codes = (
-            np.arange(len(people)) if users is None else people.codes(as_ids(np.atleast_1d(users), "users"))
-        )
-        if (codes < 0).any():
-            raise ValueError(f"`users`: {np.atleast_1d(users)[codes < 0][0]!r} is unknown; pass `histories`")
-        states, has_history = self._states_of(codes, coded)
+        question = self.question(histories)
+        users, codes = question.asked(users)
+        states, has_history = self._states_of(codes, question.histories)
         learnt = self._get_parameters()
         z = (states.astype(np.float64) @ learnt["event_kernel"] + learnt["event_bias"])[:, :-1]
         chances = np.exp(z - z.max(1, keepdims=True))
@@ -127,7 +123,7 @@ class DecisionPathModel(RecurrentModel):
         chances /= chances.sum(1, keepdims=True)
         return pd.DataFrame(
             {
-                "user": np.repeat(people.ids[codes], len(self._events)),
+                "user": np.repeat(users, len(self._events)),
                 "event": np.tile(self._events.ids, len(codes)),
                 "chance": chances.ravel().astype(np.float32),
             }
@@ -151,7 +147,7 @@ class DecisionPathModel(RecurrentModel):
 
     def _set_features(self, features: dict[str, np.ndarray]) -> None:
         names, codes = features["events"], features["history_events"]
-        if names.ndim != 1 or names.dtype.kind != "U" or len(np.unique(names)) != len(names):
+        if names.ndim != 1 or names.dtype.kind not in "UO" or len(np.unique(names)) != len(names):
             raise ValueError("`events` is not a list of distinct names")
         if codes.shape != self._train.users.shape or codes.dtype.kind != "i":
             raise ValueError("`history_events` is not a list of codes, one for each event of the history")

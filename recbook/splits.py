@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
-from recbook.interactions import Dataset, Interactions, as_interactions
+from recbook.interactions import Dataset, Interactions, as_interactions, comparable, plain, seconds
 
 Data = TypeVar("Data", Interactions, Dataset)
 ORDERS = ("original", "drawn")
@@ -123,13 +123,14 @@ def leave_last_out(x: Data, n: int = 1, ties: str = "order", seed: int = 0) -> t
     if not is_test.any():
         raise ValueError(f"`n` is {n}, and no user has more rows than that: nothing to test on; lower it")
     if ties == "raise":
-        first_tested = np.full(inside.n_users, np.iinfo(np.int64).max)
-        np.minimum.at(first_tested, inside.user_codes[is_test], times[is_test])
-        tied = ~is_test & many & (times == first_tested[inside.user_codes])
+        moment = np.unique(times, return_inverse=True)[1]
+        first_tested = np.full(inside.n_users, len(moment))
+        np.minimum.at(first_tested, inside.user_codes[is_test], moment[is_test])
+        tied = ~is_test & many & (moment == first_tested[inside.user_codes])
         if tied.any():
             n_tied = len(np.unique(inside.user_codes[tied]))
             raise ValueError(
-                f"user {inside.users[tied.argmax()].item()!r} has a row in train of the same time as one in test, and "
+                f"user {plain(inside.users[tied.argmax()])!r} has a row in train of the same time as one in test, and "
                 f"{n_tied} users have; choose ties='order' or 'random'"
             )
     return _sides(x, is_test)
@@ -138,7 +139,8 @@ def leave_last_out(x: Data, n: int = 1, ties: str = "order", seed: int = 0) -> t
 def temporal_split(x: Data, time=None, test_size: float | None = None) -> tuple[Data, Data]:
     """(train, test): everything before a moment, and everything from it on. Give one of the two.
 
-    time : the first moment of test, in the unit of the timestamps, or as a date ("2024-03-01", UTC)
+    time : the first moment of test, in the unit of the timestamps (seconds, where these were datetimes), or as a
+        date ("2024-03-01", "2024-03-01 12:00:00.5", UTC)
     test_size : the share of rows from which the moment is found: the latest one with which test has at
         least that share. Rows of one moment are never parted, so test may have more.
 
@@ -156,6 +158,8 @@ def temporal_split(x: Data, time=None, test_size: float | None = None) -> tuple[
         time = np.sort(times)[len(times) - math.ceil(test_size * len(times))]
     else:
         time = _moment(time)
+        if times.dtype.kind == "M" or isinstance(time, np.datetime64):
+            times, (time,) = comparable(times, np.array([time]))
     is_test = times >= time
     if is_test.all() or not is_test.any():
         side, has = ("train", "earlier") if is_test.all() else ("test", "later")
@@ -311,7 +315,7 @@ def _times(x: Interactions, who: str, instead: str) -> np.ndarray:
     return x.timestamps
 
 
-def _moment(time) -> int | float:
+def _moment(time) -> int | float | np.datetime64:
     if isinstance(time, bool) or not isinstance(time, Real):
         try:
             moment = pd.Timestamp(time)
@@ -319,8 +323,8 @@ def _moment(time) -> int | float:
             raise ValueError(f"`time` is {time!r}; give a number or a date such as '2024-03-01'") from error
         if isinstance(time, bool) or moment is pd.NaT:
             raise ValueError(f"`time` is {time!r}; give a number or a date such as '2024-03-01'")
-        moment = moment.tz_localize("UTC") if moment.tz is None else moment
-        return moment.timestamp()
+        moment = moment if moment.tz is None else moment.tz_convert("UTC").tz_localize(None)
+        return seconds(np.array([moment.to_datetime64()]))[0]
     return time
 
 

@@ -24,9 +24,11 @@ import numpy as np
 from recbook.errors import FileFormatError
 
 FORMAT = "recbook-model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE = (1, 2)  # 1 had text of fixed width
 MAX_BYTES = 8 * 2**30
 _HEAD = "head"
+_BYTES, _ENDS = "/utf8", "/ends"  # the two members that hold an array of strings
 # What Python's zip reader raises for bytes that are no archive, depending on which byte it trips over.
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -64,20 +66,63 @@ def atomic_write(path: str | os.PathLike) -> Iterator[io.BufferedWriter]:
         raise
 
 
-def write_archive(path: str | os.PathLike, head: dict, arrays: dict[str, np.ndarray]) -> None:
-    """Writes `head` (JSON) and `arrays` as one file.
+def write_archive(path: str | os.PathLike | BinaryIO, head: dict, arrays: dict[str, np.ndarray]) -> None:
+    """Writes `head` (JSON) and `arrays` as one file.  path : of the file, or a binary file that is open for writing
 
     Raises TypeError for an array of objects or a head that JSON cannot say.
     """
+    members = {}
     for name, array in arrays.items():
-        if array.dtype.kind not in "biufU":
+        if array.dtype == object and all(isinstance(value, str) for value in array.flat):
+            members |= _encoded(name, array)
+        elif array.dtype.kind in "biufU":
+            members[name] = array
+        else:
             raise TypeError(
                 f"array `{name}` is of {array.dtype}; only numbers, truth values and text can be saved"
             )
     head = {"format": FORMAT, "format_version": FORMAT_VERSION, **head, "arrays": sorted(arrays)}
     text = np.array(json.dumps(head, sort_keys=True, default=_plain))
-    with atomic_write(path) as file:
-        _write_members(file, {_HEAD: text, **arrays})
+    with contextlib.nullcontext(path) if hasattr(path, "write") else atomic_write(path) as file:
+        _write_members(file, {_HEAD: text, **members})
+
+
+def _encoded(name: str, strings: np.ndarray) -> dict[str, np.ndarray]:
+    """An array of strings as two: their bytes in UTF-8, one behind the other, and where each ends, in its shape.
+
+    NumPy's own text is of fixed width: one long string would make all as large, and NULs at an end would be lost.
+    """
+    parts = [value.encode("utf-8", "surrogatepass") for value in strings.flat]
+    ends = np.cumsum([len(part) for part in parts], dtype=np.int64).reshape(strings.shape)
+    return {name + _BYTES: np.frombuffer(b"".join(parts), np.uint8), name + _ENDS: ends}
+
+
+def _decoded(path: Path, members: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays that `_encoded` took apart, and all others as they are."""
+    arrays = {name: array for name, array in members.items() if not name.endswith((_BYTES, _ENDS))}
+    for name in sorted({name[: -len(_BYTES)] for name in set(members) - set(arrays)}):
+        joined, ends = members.get(name + _BYTES), members.get(name + _ENDS)
+        if joined is None or ends is None:
+            raise FileFormatError(f"{path}: the text `{name}` is not whole; the file was tampered with")
+        starts = np.append(0, ends.ravel())
+        if (
+            joined.dtype != np.uint8
+            or joined.ndim != 1
+            or ends.dtype != np.int64
+            or (np.diff(starts) < 0).any()
+            or starts[-1] != len(joined)
+        ):
+            raise FileFormatError(
+                f"{path}: the text `{name}` has ends that do not fit; the file was tampered with"
+            )
+        text, strings = joined.tobytes(), np.empty(ends.size, object)
+        try:
+            for place, (start, end) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)):
+                strings[place] = text[start:end].decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError as error:
+            raise FileFormatError(f"{path}: the text `{name}` cannot be read ({error})") from error
+        arrays[name] = strings.reshape(ends.shape)
+    return arrays
 
 
 def _write_members(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
@@ -99,18 +144,23 @@ def _plain(value):
 
 
 def read_archive(
-    path: str | os.PathLike, expected: Callable[[dict], set[str]], max_bytes: int = MAX_BYTES
+    path: str | os.PathLike | BinaryIO, expected: Callable[[dict], set[str]], max_bytes: int = MAX_BYTES
 ) -> tuple[dict, dict[str, np.ndarray]]:
     """Head and arrays of a file that `write_archive` wrote.
 
+    path : of the file, or a binary file that is open for reading
     expected : tells from the head which array names may be there.
 
     Raises FileFormatError for all that is not such a file, naming the member at fault.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    with open(path, "rb") as file:
+    if hasattr(path, "read"):
+        path, opened = "what was given", contextlib.nullcontext(path)
+    else:
+        path = Path(path)
+        if not path.exists():
+            raise FileNotFoundError(f"there is no file {path}")
+        opened = open(path, "rb")
+    with opened as file:
         try:
             return _read(path, file, expected, max_bytes)
         except FileFormatError:
@@ -122,7 +172,7 @@ def read_archive(
             ) from error
 
 
-def _read(path: Path, file: BinaryIO, expected: Callable[[dict], set[str]], max_bytes: int):
+def _read(path: Path | str, file: BinaryIO, expected: Callable[[dict], set[str]], max_bytes: int):
     with zipfile.ZipFile(file) as archive:
         members = _members(path, archive, max_bytes)
         if _HEAD not in members:
@@ -130,17 +180,20 @@ def _read(path: Path, file: BinaryIO, expected: Callable[[dict], set[str]], max_
                 f"{path}: no member `{_HEAD}`: not a recbook model; save one with model.save(path)"
             )
         head = _head(path, _array(path, archive, members[_HEAD]))
-        names = set(members) - {_HEAD}
+        if twice := sorted(name for name in members if {name + _BYTES, name + _ENDS} & set(members)):
+            raise FileFormatError(f"{path}: member `{twice[0]}` stands twice; the file was tampered with")
+        names = {name.removesuffix(_BYTES).removesuffix(_ENDS) for name in members} - {_HEAD}
         if strange := sorted(names - expected(head)):
             raise FileFormatError(f"{path}: member `{strange[0]}` does not belong in a {head['class']}")
         if missing := sorted(set(head["arrays"]) - names):
             raise FileFormatError(
                 f"{path}: member `{missing[0]}` is missing; the file is damaged, save it again"
             )
-        return head, {name: _array(path, archive, members[name]) for name in sorted(names)}
+        found = {name: _array(path, archive, members[name]) for name in sorted(set(members) - {_HEAD})}
+        return head, _decoded(path, found)
 
 
-def _members(path: Path, archive: zipfile.ZipFile, max_bytes: int) -> dict[str, zipfile.ZipInfo]:
+def _members(path: Path | str, archive: zipfile.ZipFile, max_bytes: int) -> dict[str, zipfile.ZipInfo]:
     members: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
@@ -157,7 +210,7 @@ def _members(path: Path, archive: zipfile.ZipFile, max_bytes: int) -> dict[str, 
     return members
 
 
-def _array(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+def _array(path: Path | str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     """One member, read after its header is known to promise what the archive holds."""
     with archive.open(info) as file:
         try:
@@ -188,7 +241,7 @@ def _array(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.nd
             raise FileFormatError(f"{path}: member `{info.filename}` cannot be read ({error})") from error
 
 
-def _head(path: Path, array: np.ndarray) -> dict:
+def _head(path: Path | str, array: np.ndarray) -> dict:
     try:
         head = json.loads(array.item()) if array.dtype.kind == "U" and array.shape == () else None
     except (json.JSONDecodeError, RecursionError):
@@ -197,9 +250,10 @@ def _head(path: Path, array: np.ndarray) -> dict:
         raise FileFormatError(
             f"{path}: its head is not that of a recbook model; save one with model.save(path)"
         )
-    if head.get("format_version") != FORMAT_VERSION:
+    if head.get("format_version") not in READABLE:
         raise FileFormatError(
-            f"{path} has format version {head.get('format_version')!r}, this recbook reads {FORMAT_VERSION}; "
+            f"{path} has format version {head.get('format_version')!r}, this recbook reads "
+            f"{' and '.join(map(str, READABLE))}; "
             "load it with the recbook that wrote it, or update recbook"
         )
     types = {"class": str, "hyper_parameters": dict, "arrays": list}

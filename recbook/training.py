@@ -38,8 +38,10 @@ class GradientModel(Recommender):
     validation data, what `_validate` measures.
 
     With `patience` and validation data, training stops after that many epochs without a better value of the
-    measure that `_validate` names first, and the parameters of the best epoch are kept.
+    measure that `_validate` gives, and the parameters of the best epoch are kept.
     """
+
+    _watches_validation = True
 
     # ---------------------------------------------------------------- hooks: what a model writes
 
@@ -65,8 +67,8 @@ class GradientModel(Recommender):
         for rows in batches(n, self._size_of_batches(n), rng):
             yield {name: values[rows] for name, values in examples.items()}
 
-    def _validate(self, validation: Coded) -> dict[str, float]:
-        """What is measured on validation data after each epoch; the first decides when to stop, less is better."""
+    def _validate(self, validation: Coded) -> tuple[str, float]:
+        """What is measured on validation data after each epoch, and its name in `history_`; less is better."""
         raise NotImplementedError
 
     # ---------------------------------------------------------------- hooks: what a wing writes
@@ -122,27 +124,33 @@ class GradientModel(Recommender):
 
     def _after_epoch(self, loss: float) -> bool:
         """Writes the epoch down; returns whether to stop. Raises DivergedError where the loss is not finite."""
-        epoch = len(self.history_) + 1
+        epoch = len(self._log) + 1
         if not math.isfinite(loss):
             raise DivergedError(
                 f"{type(self).__name__}: the loss is {loss} in epoch {epoch}; lower `learning_rate` "
                 f"(it is {self.learning_rate}), or raise `reg`"
             )
         record: dict[str, Any] = {"epoch": epoch, "loss": loss}
-        if self._validation is not None:
-            record |= self._validate(self._validation)
-        self.history_.append(record)
+        self._log.append(record)
         self._bar.update()
-        return self._has_waited_enough(record)
+        if self._validation is None:
+            return False
+        name, measure = self._validate(self._validation)
+        if not math.isfinite(measure):
+            raise DivergedError(
+                f"{type(self).__name__}: `{name}` is {measure} in epoch {epoch}; lower `learning_rate` "
+                f"(it is {self.learning_rate}), raise `reg`, or look for extreme values in the validation data"
+            )
+        record[name] = measure
+        return self._has_waited_enough(epoch, measure)
 
-    def _has_waited_enough(self, record: dict[str, Any]) -> bool:
+    def _has_waited_enough(self, epoch: int, measure: float) -> bool:
         if getattr(self, "patience", None) is None:
             return False
-        measure = list(record.values())[2]
         if self._best is None or measure < self._best["measure"]:
             parameters = {name: np.array(values) for name, values in self._get_parameters().items()}
-            self._best = {"measure": measure, "epoch": record["epoch"], "parameters": parameters}
-        return record["epoch"] - self._best["epoch"] >= self.patience
+            self._best = {"measure": measure, "epoch": epoch, "parameters": parameters}
+        return epoch - self._best["epoch"] >= self.patience
 
 
 def check_binary(who: str, train: Interactions, remedy: str) -> None:

@@ -32,6 +32,7 @@ class TransformerModel(SequenceModel):
             raise ValueError(
                 f"`heads` is {self.heads}; it must divide `factors`, which is {self.factors}: each has as many columns"
             )
+        check_number("init_scale", self.init_scale, 0, above=True)
         check_number("dropout", self.dropout, 0)
         if self.dropout >= 1:
             raise ValueError(f"`dropout` is {self.dropout!r}; it is a share, and must leave something")

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
-# Before any framework is imported. The default backend of the Keras wing's tests is tensorflow; the others are
+from recbook import instruction_set
+
+# Before NumPy or any framework is imported. The default backend of the Keras wing's tests is tensorflow; the others are
 # asked for by name: KERAS_BACKEND=jax pytest -m backends
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+instruction_set.narrow()
+os.environ.update(instruction_set.threads(1, os.environ))
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
@@ -63,7 +66,7 @@ def is_of_torch_alone(item: pytest.Item) -> bool:
 
 
 # Files whose tests are long and share nothing but what one parameter names: a worker's share is that.
-SHARED_OUT = {"test_twins", "test_notebooks_alone"}
+SHARED_OUT = {"test_contract", "test_twins", "test_notebooks_alone"}
 
 
 def share_of(nodeid: str) -> str:

@@ -1,6 +1,9 @@
-"""A small dataset for any model: what its task and its needs say."""
+"""A small dataset for any model: what its task and its needs say; and a small model, trained on it once."""
 
 from __future__ import annotations
+
+import functools
+import inspect
 
 import numpy as np
 import pandas as pd
@@ -30,3 +33,25 @@ def data_for(cls, seed: int = 0) -> Dataset:
         for side, ids in sides.items()
     }
     return Dataset(Interactions.from_frame(df), **tables)
+
+
+def make(cls, **changes):
+    """A model that trains in no time.
+
+    Adam makes whole steps of gradients that are nothing but rounding; of thousands of weights some have such: a
+    transformer is small here, so that the wings can be held to one another weight by weight.
+    """
+    small = {"device": "cpu", "epochs": 2, "blocks": 1, "inner": 8}
+    if "blocks" in inspect.signature(cls).parameters:
+        small["factors"] = 8
+    return cls(**{n: v for n, v in small.items() if n in inspect.signature(cls).parameters} | changes)
+
+
+def fitted(cls, data=None, **changes):
+    return make(cls, **changes).fit(data_for(cls) if data is None else data, progress=False)
+
+
+@functools.cache
+def shared(cls):
+    """A model for all tests that only read it: training is what takes their time."""
+    return fitted(cls)

@@ -16,7 +16,7 @@ from recbook.keras import backend
 from recbook.keras.base import resolve_device as keras_device
 from recbook.neighborhoods import SIMILARITIES
 from recbook.torch.base import resolve_device as torch_device
-from tests.small_data import data_for
+from tests.small_data import data_for, shared
 
 BOTH = pytest.mark.parametrize("resolve", [torch_device, keras_device], ids=["torch", "keras"])
 WINGS = pytest.mark.parametrize("wing", [rt, rk], ids=["torch", "keras"])
@@ -96,8 +96,7 @@ def test_a_device_that_cannot_be_had_leaves_the_model_as_it_was(wing, name, no_c
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_does_not_tie_a_model_to_the_device_that_wrote_it(wing, name, no_cuda, tmp_path):
     path = tmp_path / "model.npz"
-    cls = getattr(wing, name)
-    model = cls(device="cpu").fit(data_for(cls), progress=False)
+    model = shared(getattr(wing, name))
     model.save(path)
     with np.load(path) as archive:
         assert "device" not in json.loads(archive["head"].item())["hyper_parameters"]
@@ -108,12 +107,23 @@ def test_a_file_does_not_tie_a_model_to_the_device_that_wrote_it(wing, name, no_
             load(path, device="cuda")
 
 
+class Asked(Exception):
+    """Somebody asked where to compute."""
+
+
 @WINGS
 @pytest.mark.parametrize("name", NAMES)
-def test_auto_computes_on_this_machine(wing, name):
-    cls = getattr(wing, name)
-    model = cls(device="auto").fit(data_for(cls), progress=False)
-    assert np.isfinite(model.score_matrix()).all()
+def test_every_model_asks_where_to_compute_with_its_own_device(wing, name, monkeypatch):
+    """What "auto" is where there is a CUDA device, and where there is none, the first tests say."""
+
+    def resolve(device):
+        raise Asked(device)
+
+    monkeypatch.setattr(f"{wing.__name__}.base.resolve_device", resolve)
+    for device in ("auto", "cuda"):
+        model = getattr(wing, name)(device=device)
+        with pytest.raises(Asked, match=f"^{device}$"):
+            model.fit(data_for(type(model)), progress=False)
 
 
 # ---------------------------------------------------------------- on a CUDA device

@@ -520,7 +520,7 @@ def test_alpha_and_patience_of_bpr_matter():
     patient.fit(train, validation, progress=False)
     errors = [one["validation_error"] for one in patient.history_]
     assert len(errors) < 300 and np.argmin(errors) == len(errors) - 3
-    assert patient._validate(patient._code_known(validation))["validation_error"] == min(errors)
+    assert patient._validate(patient._code_known(validation))[1] == min(errors)
 
 
 BAD = [

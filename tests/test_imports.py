@@ -15,9 +15,9 @@ PACKAGE = ROOT / "recbook"
 
 # The ground first. A module imports from its own layer or from below; a new module is entered here.
 LAYERS = [
-    {"biased", "errors", "figures", "progress", "ragged"},
+    {"biased", "errors", "figures", "instruction_set", "memory", "progress", "ragged", "vectors"},
     {"interactions", "metrics", "sampling", "formulas", "storage"},
-    {"preprocessing", "features", "fields", "splits", "datasets", "worlds", "recommender"},
+    {"preprocessing", "features", "fields", "splits", "datasets", "worlds", "questions", "recommender"},
     {"baselines", "blockwise", "decompositions", "neighborhoods", "training"},
     {
         *("factors", "field_models", "implicit_sums", "nonnegative", "preferences", "reconstruction"),
@@ -26,7 +26,7 @@ LAYERS = [
     {"machines", "neural", "chains", "sequences", "transformer_models"},
     {"clicks"},
     {"evaluation", "comparison", "tuning", "results", "sizes", "torch", "keras"},
-    {"twins", "notebook", "checks", "doctor"},
+    {"contract", "twins", "notebook", "checks", "doctor"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 WINGS = {"torch": "keras", "keras": "torch"}
@@ -37,8 +37,6 @@ FILES = sorted(PACKAGE.glob("**/*.py"))
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES
 }
-
-each_module = pytest.mark.parametrize("name", MODULES)
 
 
 def imports(name: str) -> set[str]:
@@ -77,42 +75,23 @@ def test_the_reader_of_imports_sees_them():
     assert "torch" in frameworks("recbook.torch.base")
 
 
-@each_module
-def test_layer_is_declared(name):
-    assert name == "recbook" or part(name) in LEVEL, f"enter {part(name)} in LAYERS of {Path(__file__).name}"
-
-
-@each_module
-def test_imports_run_downwards(name):
+def from_above(name: str) -> set[str]:
+    """The parts above its own that a module imports; of the package itself, the wings: all else is its to offer."""
     if name == "recbook":
-        assert "torch" not in within(name) and "keras" not in within(name)
-        return
-    higher = {other for other in within(name) if other and LEVEL[other] > LEVEL[part(name)]}
-    assert not higher, f"{name} imports from above: {sorted(higher)}"
+        return within(name) & set(WINGS)
+    return {other for other in within(name) if other and LEVEL[other] > LEVEL[part(name)]}
 
 
-def test_no_circle():
-    order = {}
-    for name in MODULES:
-        order.setdefault(part(name), set()).update(within(name) - {""})
-    while order:
-        free = {name for name, below in order.items() if not below & order.keys()}
-        assert free, f"these import each other in a circle: {sorted(order)}"
-        for name in free:
-            del order[name]
-
-
-@each_module
-def test_wings_stand_alone(name):
+def beside_its_wing(name: str) -> set[str]:
+    """What a module of a wing must do without: the other wing, the formulas, the other's framework."""
     wing = part(name)
-    if wing in WINGS:
-        assert not within(name) & {WINGS[wing], "formulas"}
-        assert "keras" not in frameworks(name) or wing == "keras"
+    if wing not in WINGS:
+        return set()
+    return within(name) & {WINGS[wing], "formulas"} | frameworks(name) & ({"keras"} - {wing})
 
 
-@each_module
-def test_frameworks_stay_in_their_wings(name):
-    assert not frameworks(name) or part(name) in MAY_KNOW_FRAMEWORKS
+def out_of_the_wings(name: str) -> set[str]:
+    return frameworks(name) if part(name) not in MAY_KNOW_FRAMEWORKS else set()
 
 
 def names_of_backends(name: str) -> set[str]:
@@ -126,10 +105,71 @@ def names_of_backends(name: str) -> set[str]:
     return (frameworks(name) | strings) & BACKENDS
 
 
-@each_module
-def test_one_file_knows_keras_backends(name):
-    if part(name) == "keras" and name != "recbook.keras.backend":
-        assert not names_of_backends(name), "what a backend must be asked goes into recbook/keras/backend.py"
+def out_of_keras_backend(name: str) -> set[str]:
+    """What a backend must be asked goes into recbook/keras/backend.py."""
+    if part(name) != "keras" or name == "recbook.keras.backend":
+        return set()
+    return names_of_backends(name)
+
+
+RULES = [from_above, beside_its_wing, out_of_the_wings, out_of_keras_backend]
+
+
+def test_every_layer_is_declared():
+    undeclared = {part(name) for name in MODULES if name != "recbook"} - LEVEL.keys()
+    assert not undeclared, f"enter these in LAYERS of {Path(__file__).name}"
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rule(rule):
+    assert {name: culprits for name in MODULES if (culprits := rule(name))} == {}
+
+
+@pytest.mark.parametrize(
+    "rule, name, line, culprits",
+    [
+        (from_above, "recbook.metrics", "from recbook.evaluation import evaluate", {"evaluation"}),
+        (from_above, "recbook.formulas.ncf", "import recbook.torch.ncf", {"torch"}),
+        (from_above, "recbook", "from . import keras", {"keras"}),
+        (beside_its_wing, "recbook.torch.ncf", "from recbook.keras import base", {"keras"}),
+        (beside_its_wing, "recbook.keras.ncf", "from ..torch.base import resolve_device", {"torch"}),
+        (beside_its_wing, "recbook.torch.ncf", "from recbook.formulas import ncf", {"formulas"}),
+        (beside_its_wing, "recbook.torch.ncf", "def f():\n    from keras import ops", {"keras"}),
+        (out_of_the_wings, "recbook.factors", "def f():\n    import torch", {"torch"}),
+        (out_of_keras_backend, "recbook.keras.ncf", "def f():\n    import jax.numpy", {"jax"}),
+        (
+            out_of_keras_backend,
+            "recbook.keras.ncf",
+            "keras.backend.backend() == 'tensorflow'",
+            {"tensorflow"},
+        ),
+    ],
+)
+def test_a_rule_finds_who_breaks_it(rule, name, line, culprits, monkeypatch, tmp_path):
+    assert rule(name) == set()
+    broken = tmp_path / MODULES[name].name
+    broken.write_text(MODULES[name].read_text(encoding="utf-8") + f"\n\n{line}\n", encoding="utf-8")
+    monkeypatch.setitem(MODULES, name, broken)
+    assert rule(name) == culprits
+
+
+def circle() -> list[str]:
+    """Parts of which each imports another of them; empty where imports run in no circle."""
+    order = {}
+    for name in MODULES:
+        order.setdefault(part(name), set()).update(within(name) - {""})
+    while free := [name for name, below in order.items() if not below & order.keys()]:
+        for name in free:
+            del order[name]
+    return sorted(order)
+
+
+def test_no_circle(monkeypatch, tmp_path):
+    assert circle() == []
+    broken = tmp_path / "errors.py"
+    broken.write_text("from recbook import recommender\n", encoding="utf-8")
+    monkeypatch.setitem(MODULES, "recbook.errors", broken)
+    assert {"errors", "recommender"} <= set(circle())
 
 
 # --- in a fresh interpreter -------------------------------------------------------------------------------------

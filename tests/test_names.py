@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from book.ext.recbook_sphinx import docstrings, names
+from book.ext.recbook_sphinx.chapters import pages_of_book
 
 API = """
 ```{eval-rst}
@@ -90,12 +91,24 @@ def test_an_equation_leads_to_its_section_and_to_what_it_corrects() -> None:
     assert "F14" in names.corrections("recbook.formulas.neighbors.pearson")
 
 
-def test_every_module_has_a_chapter() -> None:
-    """What a chapter teaches, names.TAUGHT says; tests/test_rooms.py holds it against the files."""
-    for modules in names.TAUGHT.values():
-        assert all(
-            (names.ROOT / "recbook" / f"{module.replace('.', '/')}.py").is_file() for module in modules
-        )
+def chapters_of(module: str) -> set[str]:
+    """The chapters that teach a module: the one of its name, and those that say so. torch.neighbors, metrics, …"""
+    pages = {page.rpartition("/")[2] for page in pages_of_book()}
+    saying = {page for page, modules in names.TAUGHT.items() if module in modules}
+    return pages & ({module.rpartition(".")[2]} | saying)
+
+
+# What serves all chapters, and stands on a page of the package all the same.
+OF_ALL_CHAPTERS = {
+    *("chains", "errors", "fields", "next_items", "recommender", "results", "tuning"),
+    *("torch", "keras"),  # load
+}
+
+
+def test_every_public_module_has_a_chapter() -> None:
+    modules = {names.resolve(name).__module__.removeprefix("recbook.") for name in names.public_names()}
+    assert {module for module in modules if not chapters_of(module)} == OF_ALL_CHAPTERS
+    assert chapters_of("metrics") == {"evaluation"} and chapters_of("torch.ncf") == {"ncf"}
 
 
 @pytest.mark.parametrize(

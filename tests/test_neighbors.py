@@ -71,7 +71,7 @@ def base_of(R: np.ndarray) -> np.ndarray:
 def similarities_by_formula(R, side, similarity, shrinkage=0.0, min_support=1) -> np.ndarray:
     """(rows, rows) where rows are users or items."""
     if similarity == "pearson_baseline":  # the biases are those of users and items, whatever the side
-        R, similarity = R - base_of(R), "cosine"
+        R, similarity = nb.beyond_rounding(R - base_of(R), R), "cosine"
     return nb.similarity_matrix(R if side == "user" else R.T, similarity, shrinkage, min_support)
 
 
@@ -86,7 +86,7 @@ def predictions_by_formula(
     means, spreads = np.nanmean(R, axis=1), np.nanstd(R, axis=1)
     scale = np.ones(len(R))
     if center == "zscore":
-        scale = np.where(spreads > 1e-9, spreads, np.nanstd(R))
+        scale = np.where(spreads > 1e-12 * np.nanmax(np.abs(R)), spreads, np.nanstd(R))
     centre = {"none": np.zeros_like(R), "baseline": base}.get(center, np.tile(means[:, None], R.shape[1]))
     alone = np.full_like(R, np.nanmean(R)) if center == "none" else centre
     deviations = (R - centre) / scale[:, None]
@@ -357,10 +357,9 @@ def test_blocks_change_nothing(kind, side, monkeypatch):
     """Similarities and predictions are computed a block of rows at a time; how large is a matter of memory."""
     x = random_interactions("half", 8)
     whole = [knn(wing, side, similarity=kind, k=3).fit(x).score_matrix() for wing in (rt, rk)]
-    for module in (rt.neighbors, rk.neighbors):
-        monkeypatch.setattr(module, "ROWS_AT_ONCE", 0)
-        monkeypatch.setattr(module, "ROWS_PER_BLOCK", 4)
-    monkeypatch.setattr(neighborhoods, "CELLS_PER_BLOCK", 17)
+    small = {"ROWS_AT_ONCE": 0, "ROWS_PER_BLOCK": 4, "CELLS_AT_ONCE": 50, "CELLS_PER_BLOCK": 17}
+    for name, value in small.items():
+        monkeypatch.setattr(neighborhoods, name, value)
     for wing, expected in zip((rt, rk), whole, strict=True):
         close(knn(wing, side, similarity=kind, k=3).fit(x).score_matrix(), expected, 1e-6)
 
@@ -412,6 +411,214 @@ def test_many_ties_at_the_last_place(side):
         expected = predictions_by_formula(R, side, **case)
         for wing in (rt, rk):
             close(knn(wing, side, **case).fit(x).score_matrix(), expected)
+
+
+# ---------------------------------------------------------------- rounding, units, levels
+
+UNITS = [1e-30, 1e-6, 3e-4, 1e6]
+CONSTANTS = [3.3, 0.1, 7 / 3, 1e7 + 0.1]
+WITHOUT_A_UNIT = [kind for kind in SIMILARITIES if kind != "msd"]
+WITHOUT_A_LEVEL = [kind for kind in SIMILARITIES if kind != "cosine"]
+
+
+def similarities_of(wing, side, R: np.ndarray, kind: str, **parameters) -> np.ndarray:
+    model = knn(wing, side, **PLAIN | {"similarity": kind, **parameters}).fit(interactions(R))
+    return model.get_parameters()["similarity"]
+
+
+@pytest.mark.backends
+@SIDES
+@pytest.mark.parametrize("constant", CONSTANTS)
+@pytest.mark.parametrize("n", [2, 3, 24, 38, 200])
+def test_a_constant_is_like_nobody(n, constant, side):
+    """Sums of 3.3 are rounded: a norm that should be 0 must not be what is left of them."""
+    rng = np.random.default_rng(n)
+    R = np.full((4, n + 3), np.nan)
+    R[0, :n] = constant
+    R[1, :n] = constant * rng.uniform(0.5, 1.5, n)
+    R[2] = np.append(np.full(n, constant), constant * rng.uniform(0.5, 1.5, 3))  # constant where others rated
+    R[3, :n] = constant / 7  # a constant that is not the others'
+    # Once more, but for the last bits: a mean of three equal ratings may be one.
+    R[3, rng.permutation(n)[: n // 2]] = np.nextafter(constant / 7, 9e9)
+    expected = np.zeros((4, 4))
+    expected[1, 1] = expected[2, 2] = 1
+    found = [nb.similarity_matrix(R, "pearson")]
+    found += [similarities_of(wing, side, R if side == "user" else R.T, "pearson") for wing in (rt, rk)]
+    for S in found:
+        close(S, expected, 1e-9)
+        assert (S[expected == 0] == 0).all()
+
+
+@pytest.mark.backends
+@SIDES
+@pytest.mark.parametrize("constant", CONSTANTS)
+@pytest.mark.parametrize("kind", ["adjusted_cosine", "pearson_baseline", "pearson"])
+def test_a_world_without_taste_has_no_neighbours(kind, constant, side):
+    """Less the column's mean, or less the biases, nothing is left where everybody gives everything the same."""
+    R = np.full((30, 23), constant)
+    R[np.random.default_rng(0).random(R.shape) < 0.2] = np.nan
+    assert (similarities_by_formula(R, side, kind) == 0).all()
+    for wing in (rt, rk):
+        assert (similarities_of(wing, side, R, kind) == 0).all()
+        for center in CENTERS:
+            model = knn(wing, side, similarity=kind, center=center).fit(interactions(R))
+            np.testing.assert_allclose(model.score_matrix(), constant, rtol=1e-6)
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize("constant", CONSTANTS)
+def test_who_has_no_spread_gets_that_of_all(constant):
+    """center="zscore" divides by a standard deviation: the one of [3.3] * 24 is 4e-16, and means 0."""
+    R = constant * np.random.default_rng(1).uniform(0.5, 1.5, (9, 24))
+    R[0] = constant
+    for wing in (rt, rk):
+        model = knn(wing, "user", similarity="jaccard", center="zscore").fit(interactions(R))
+        close(model.get_parameters()["row_scale"][0] / np.std(R), 1, 1e-9)
+        np.testing.assert_allclose(model.get_parameters()["row_scale"][1:], R[1:].std(axis=1))
+
+
+@pytest.mark.backends
+@SIDES
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("kind", WITHOUT_A_UNIT)
+def test_the_unit_of_ratings_is_the_unit_of_predictions(kind, unit, side):
+    for values, center in (("whole", "baseline"), ("half", "zscore"), ("real", "mean"), ("whole", "none")):
+        x = random_interactions(values, 3)
+        other = Interactions(x.users, x.items, x.ratings * unit)
+        case = {"similarity": kind, "center": center, "k": 3, "shrinkage": 2.0}
+        expected = predictions_by_formula(table_of(x), side, **case)
+        close(predictions_by_formula(table_of(other), side, **case) / unit, expected)
+        for wing in (rt, rk):
+            model = knn(wing, side, **case).fit(other)
+            S = knn(wing, side, **case).fit(x).get_parameters()["similarity"]
+            close(model.get_parameters()["similarity"], S, 1e-9)
+            close(model.score_matrix() / np.float32(unit), expected, 1e-5)
+            mine = other.take(other.users == x.user_ids[3])
+            close(model.score_matrix(histories=mine)[0] / np.float32(unit), expected[3], 1e-5)
+
+
+@pytest.mark.backends
+@SIDES
+@pytest.mark.parametrize("level", [-3.0, 1000.0, 1e8])
+@pytest.mark.parametrize("kind", WITHOUT_A_LEVEL)
+def test_the_level_of_ratings_is_the_level_of_predictions(kind, level, side):
+    """Large numbers must not swallow the differences between them; what 1e8 itself rounds away is lost before."""
+    for values, center in (("whole", "baseline"), ("half", "zscore"), ("real", "mean")):
+        x = random_interactions(values, 4)
+        other = Interactions(x.users, x.items, x.ratings + level)
+        case = {"similarity": kind, "center": center, "k": 3, "shrinkage": 2.0}
+        for wing in (rt, rk):
+            a, b = (knn(wing, side, **case).fit(data) for data in (x, other))
+            S, moved = a.get_parameters()["similarity"], b.get_parameters()["similarity"]
+            close(moved, S, 1e-9 if abs(level) < 1e8 else 1e-6)
+            assert np.abs(moved).max() <= 1
+            if abs(level) < 1e8:  # scores are float32
+                close(b.score_matrix() - level, a.score_matrix(), 1e-4)
+
+
+@WINGS
+def test_msd_has_a_unit(wing):
+    """1 / (1 + msd) is what was published: its 1 is a star, squared. So other units have other similarities."""
+    x = random_interactions("whole", 3)
+    R = table_of(x)
+    S = similarities_of(wing, "user", R, "msd")
+    close(
+        similarities_of(wing, "user", R * 1e3, "msd"), similarities_by_formula(R * 1e3, "user", "msd"), 1e-9
+    )
+    assert np.abs(similarities_of(wing, "user", R * 1e3, "msd") - S).max() > 0.1
+    # However large the unit, the nearest are told apart: their order is relative.
+    for unit in (1e6, 1e9):
+        case = {"similarity": "msd", "k": 2, "center": "mean"}
+        expected = predictions_by_formula(R * unit, "user", **case) / unit
+        model = knn(wing, "user", **PLAIN | case).fit(interactions(R * unit))
+        users, items = R.shape
+        found = model.score_matrix(1000 - np.arange(users), candidates=500 - np.arange(items))
+        close(found / unit, expected, 1e-5)
+
+
+@pytest.mark.backends
+@SIDES
+@KINDS
+def test_the_nearest_are_told_apart_however_much_they_are_shrunk(kind, side):
+    """β far beyond any number of co-rated items makes every similarity tiny, in proportion to s · n."""
+    x = random_interactions("real", 5)
+    case = {"similarity": kind, "k": 2, "center": "mean", "shrinkage": 1e13}
+    expected = predictions_by_formula(table_of(x), side, **case)
+    for wing in (rt, rk):
+        close(knn(wing, side, **case).fit(x).score_matrix(), expected)
+
+
+far_apart = st.floats(-4, 9).map(lambda e: 10.0**e)
+wide_row = st.lists(st.one_of(st.just(np.nan), far_apart, st.just(3.3)), min_size=6, max_size=6)
+
+
+@given(R=st.lists(wide_row, min_size=2, max_size=4).map(np.array))
+@settings(max_examples=60, deadline=None)
+def test_nothing_correlates_more_than_wholly(R):
+    """Whatever the sizes: from -1 to 1, finite, symmetric, and 0 for who rates everything alike."""
+    R = np.where(np.isnan(R) & ~(~np.isnan(R)).any(axis=1, keepdims=True), 1.0, R)
+    x = interactions(R)
+    by_code = table_of(x)
+    for kind in ("pearson", "cosine", "adjusted_cosine", "pearson_baseline"):
+        found = [similarities_by_formula(by_code, "user", kind)]
+        found += [
+            knn(wing, "user", **PLAIN | {"similarity": kind}).fit(x).get_parameters()["similarity"]
+            for wing in (rt, rk)
+        ]
+        for S in found:
+            assert np.isfinite(S).all() and np.abs(S).max() <= 1
+            close(S, S.T, 1e-9)
+            if kind == "pearson":
+                flat = [np.ptp(row[~np.isnan(row)]) == 0 for row in by_code]
+                assert (S[flat] == 0).all()
+
+
+# ---------------------------------------------------------------- more rows than similarities can be kept of
+
+
+@pytest.mark.backends
+@SIDES
+@KINDS
+def test_similarities_that_are_not_kept_are_made_when_asked_for(kind, side, monkeypatch, tmp_path):
+    """Above a size the model keeps no table of all pairs; predictions, lists and files are the same."""
+    x = random_interactions("half", 8)
+    mine = x.take(np.isin(x.users, x.user_ids[[3, 5]]))
+    case = {"similarity": kind, "k": 3, "center": "zscore", "shrinkage": 2.0}
+    kept = {wing: knn(wing, side, **case).fit(x) for wing in (rt, rk)}
+    kept[rt].save(tmp_path / "kept.npz")
+    small = {"CELLS_KEPT": 9, "ROWS_AT_ONCE": 0, "ROWS_PER_BLOCK": 4, "CELLS_AT_ONCE": 50}
+    for name, value in small.items():
+        monkeypatch.setattr(neighborhoods, name, value)
+    for wing, other in ((rt, rk), (rk, rt)):
+        model = knn(wing, side, **case).fit(x)
+        assert "similarity" not in model.get_parameters()
+        model.save(tmp_path / "model.npz")
+        for one in (model, other.load(tmp_path / "model.npz"), wing.load(tmp_path / "kept.npz")):
+            close(one.score_matrix(), kept[wing].score_matrix())
+            close(one.predict(x.users, x.items), kept[wing].predict(x.users, x.items))
+            close(one.score_matrix(histories=mine), kept[wing].score_matrix(histories=mine))
+            if side == "item":
+                table, expected = (m.similar_items(x.item_ids[:3], k=4) for m in (one, kept[wing]))
+                assert table.similar.tolist() == expected.similar.tolist()
+                close(table.score, expected.score)
+
+
+@WINGS
+def test_memory_that_is_not_there_is_said_before_it_is_asked_for(wing, monkeypatch):
+    x = random_interactions("whole", 0)
+    monkeypatch.setattr(neighborhoods, "ROWS_AT_ONCE", 0)
+    monkeypatch.setattr("recbook.memory.available", lambda: 1000)
+    for model, what in (
+        (wing.UserKNN(), "14 users"),
+        (wing.ItemKNN(), "10 items"),
+        (wing.SlopeOne(), "10 items"),
+    ):
+        with pytest.raises(MemoryError, match=f"of {what} take .* GiB.* 0.0 GiB are there; leave out"):
+            model.fit(x)
+        assert not model._is_fitted
+    monkeypatch.setattr(neighborhoods, "MOST_ROWS", 9)
+    with pytest.raises(ValueError, match="UserKNN tells 9 users apart, the data has 14; leave out"):
+        wing.UserKNN().fit(x)
 
 
 # ---------------------------------------------------------------- histories
@@ -499,14 +706,25 @@ def test_a_list_says_liked_and_the_order_of_ratings_says_nothing(side):
 
 @WINGS
 def test_a_history_of_equal_ratings_has_no_pearson(wing):
-    model = knn(wing, "user", similarity="pearson").fit(random_interactions("whole", 1))
+    """Who rates everything alike gets the prior and a warning; the others are not held up."""
+    x = random_interactions("whole", 1)
+    model = knn(wing, "user", similarity="pearson", center="mean").fit(x)
     items = model.item_ids_[:2].tolist()
-    with pytest.raises(ValueError, match="`histories` rates everything alike.*similarity='msd'"):
-        model.recommend(histories={"new": items})
-    mixed = Interactions.from_frame(pd.DataFrame({"user": "new", "item": items, "rating": [5.0, 1.0]}))
-    assert len(model.recommend(histories=mixed, k=3)) == 3
+    with pytest.warns(UserWarning, match=r"1 of 1 people rate everything alike.*similarity='msd'"):
+        found = model.score_matrix(histories={"new": items})
+    close(found, np.full((1, x.n_items), 5.0))
+    rows = [("a", 5.0), ("a", 1.0), ("b", 3.3), ("b", 3.3), ("c", 1.0), ("c", 5.0)]
+    df = pd.DataFrame(rows, columns=["user", "rating"]).assign(item=items * 3)
+    with pytest.warns(
+        UserWarning, match=r"1 of 3 people rate everything alike \(the first is the 2\. of them"
+    ):
+        found = model.score_matrix(histories=Interactions.from_frame(df))
+    close(found[1], np.full(x.n_items, 3.3))
+    assert np.ptp(found[0]) > 0.1 and np.ptp(found[2]) > 0.1
+    mixed = Interactions.from_frame(df[df.user != "b"])
+    close(model.score_matrix(histories=mixed), found[[0, 2]])  # and without b nothing is said
     # Item neighbours do not compare people: a list will do.
-    items_model = knn(wing, "item", similarity="pearson").fit(random_interactions("whole", 1))
+    items_model = knn(wing, "item", similarity="pearson").fit(x)
     assert len(items_model.recommend(histories={"new": items}, k=3)) == 3
 
 

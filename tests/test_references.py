@@ -15,6 +15,7 @@ pytestmark = pytest.mark.browser
 CHAPTERS = [page for page in PAGES if (ROOT / f"{page}.ipynb").is_file()]
 WITHOUT_CHAPTER = {  # what no chapter teaches: how the package is told to work, and what it answers
     "recbook.results",
+    "recbook.contract",
     "recbook.recommender",
     "recbook.tuning",
     "recbook.errors",

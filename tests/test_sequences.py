@@ -533,8 +533,9 @@ def test_strangers_need_no_training_and_their_order_counts(wing, name, paths, tm
 def test_a_new_event_is_refused_and_a_file_holds_what_was_done(paths, tmp_path):
     x = paths.data.interactions
     model = fitted(rt, "DecisionPath", x)
-    other = x.take(slice(0, 4))
-    other.extra["event"][2] = "return"
+    rows = x.take(slice(0, 4)).to_frame()
+    rows.loc[2, "event"] = "return"
+    other = Interactions.from_frame(rows, on_duplicate="keep")
     with pytest.raises(ValueError, match="'return' is none of train's events, .*name it as train does"):
         model.recommend(histories=other)
     model.save(tmp_path / "model.npz")

@@ -12,6 +12,7 @@ from sklearn.model_selection import KFold, train_test_split
 
 from recbook import datasets, splits
 from recbook.interactions import Dataset, Interactions
+from tests.bad_inputs import refuses
 
 
 def rows(n: int) -> Interactions:
@@ -466,3 +467,45 @@ def test_bad_arguments(case):
     assert caught.type is error
     for part in parts:
         assert part in str(caught.value), f"{part!r} is not in: {caught.value}"
+
+
+# ---------------------------------------------------------------- times finer than a second
+
+START = pd.Timestamp("2024-03-01")
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_a_moment_may_be_as_fine_as_the_times(unit):
+    times = [START + pd.Timedelta(n, unit) for n in (0, 1, 2, 3)]
+    x = Interactions.from_frame(pd.DataFrame({"user": 1, "item": range(4), "timestamp": times}))
+    moments = [
+        times[2],
+        times[2].tz_localize("UTC").tz_convert("Asia/Tokyo"),
+        str(times[2]),
+        times[2].to_datetime64(),
+    ]
+    if unit != "ns":
+        moments += [times[2].to_pydatetime(), x.timestamps[2]]
+    for moment in moments:
+        assert splits.temporal_split(x, moment)[1].items.tolist() == [2, 3]
+    for whole in ("2024-03-01", START.timestamp(), int(START.timestamp())):
+        refuses(lambda whole=whole: splits.temporal_split(x, whole), ValueError, ("train is empty",))
+    refuses(lambda: splits.temporal_split(x, START.timestamp() + 1), ValueError, ("test is empty",))
+
+
+def test_a_fine_moment_parts_coarse_times():
+    times = [START, START + pd.Timedelta(1500, "ms")]
+    x = Interactions.from_frame(pd.DataFrame({"user": 1, "item": [7, 8], "timestamp": times}))
+    for moment in (START + pd.Timedelta(1, "ns"), START + pd.Timedelta(1500, "ms"), START.timestamp() + 1.5):
+        assert splits.temporal_split(x, moment)[1].items.tolist() == [8]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_ties_are_of_times_as_they_came(unit):
+    times = [START + pd.Timedelta(n, unit) for n in (2, 1, 2, 3)]
+    x = Interactions.from_frame(pd.DataFrame({"user": [1, 1, 2, 2], "item": range(4), "timestamp": times}))
+    assert splits.leave_last_out(x, ties="raise")[1].items.tolist() == [0, 3]
+    even = Interactions(x.users, x.items, timestamps=[times[0], times[0], times[2], times[3]])
+    refuses(lambda: splits.leave_last_out(even, ties="raise"), ValueError, ("user 1", "1 users have"))
+    named = Interactions(["Ann", "Ann"], [1, 2], timestamps=times[2:3] * 2)
+    refuses(lambda: splits.leave_last_out(named, ties="raise"), ValueError, ("user 'Ann'",))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+ROUNDING = 2.0**-45  # a difference this small beside what was subtracted is nothing but rounding
+
 
 def co_rated(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """I_uv, equation (nb-co-rated): where both rows have a rating, a mask of their length."""
@@ -17,19 +19,31 @@ def cosine(x: np.ndarray, y: np.ndarray) -> float:
     """Equation (nb-cosine): Σ x y / (√Σ x² √Σ y²) over co-rated items; 0 where undefined."""
     both = co_rated(x, y)
     x, y = x[both], y[both]
-    norms = (x @ x) * (y @ y)
-    return float(x @ y / np.sqrt(norms)) if norms > 1e-12 else 0.0
+    lengths = np.linalg.norm(x) * np.linalg.norm(y)
+    return _fraction(x @ y, lengths, noise=ROUNDING * len(x) * lengths)
 
 
 def pearson(x: np.ndarray, y: np.ndarray) -> float:
     """Equation (nb-pearson): the correlation of the co-rated items, their means taken over the same items."""
     both = co_rated(x, y)
-    x, y = x[both], y[both]
+    # A correlation does not see a level. Less their first, ratings that are all alike are exactly 0, and small
+    # differences of large numbers are not lost among their squares.
+    x, y = (beyond_rounding(z - z[:1], z) for z in (x[both], y[both]))
     # The textbook form Σ(x-x̄)(y-ȳ)/…, multiplied by n²: whole numbers then stay whole, and ties stay ties.
     n = len(x)
     covariance = n * (x @ y) - x.sum() * y.sum()
-    variances = (n * (x @ x) - x.sum() ** 2) * (n * (y @ y) - y.sum() ** 2)
-    return float(covariance / np.sqrt(variances)) if variances > 1e-12 else 0.0
+    spreads = np.sqrt(n * (x @ x) - x.sum() ** 2) * np.sqrt(n * (y @ y) - y.sum() ** 2)
+    return _fraction(covariance, spreads, noise=ROUNDING * n**2 * np.linalg.norm(x) * np.linalg.norm(y))
+
+
+def beyond_rounding(differences: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Differences of numbers of these sizes; 0 where rounding alone can make them, NaN where a number is missing."""
+    return np.where(np.abs(differences) <= ROUNDING * np.abs(sizes), 0.0, differences)
+
+
+def _fraction(dot: float, lengths: float, noise: float) -> float:
+    """dot / lengths, from -1 to 1; 0 where a length is 0, or where the dot is no more than noise."""
+    return float(np.clip(dot / lengths, -1, 1)) if lengths > 0 and abs(dot) > noise else 0.0
 
 
 def adjusted_cosine(R: np.ndarray, a: int, b: int) -> float:
@@ -37,7 +51,7 @@ def adjusted_cosine(R: np.ndarray, a: int, b: int) -> float:
 
     Rows are users and columns items for item neighbours; for user neighbours pass R.T.
     """
-    centered = R - np.nanmean(R, axis=1, keepdims=True)
+    centered = beyond_rounding(R - np.nanmean(R, axis=1, keepdims=True), R)
     return cosine(centered[:, a], centered[:, b])
 
 
@@ -77,7 +91,7 @@ def similarity_matrix(R: np.ndarray, kind: str, shrinkage: float = 0.0, min_supp
     """
     if kind == "pearson_baseline":
         mean, b_u, b_i = biases(R)
-        R, kind = R - mean - b_u[:, None] - b_i, "cosine"
+        R, kind = beyond_rounding(R - mean - b_u[:, None] - b_i, R), "cosine"
     pairwise = {"cosine": cosine, "pearson": pearson, "msd": msd, "jaccard": jaccard}
     S = np.zeros((len(R), len(R)))
     for u in range(len(R)):
@@ -91,11 +105,12 @@ def similarity_matrix(R: np.ndarray, kind: str, shrinkage: float = 0.0, min_supp
 def neighborhood(similarities: np.ndarray, raters: np.ndarray, k: int) -> np.ndarray:
     """N_k(u; i): of `raters`, the k with the highest similarity, nearest first; none with s ≤ 0.
 
-    similarities : (n,) of one row to all;  raters : codes. Similarities are compared on a grid of
-    2^-30, so that what is equal in theory is equal here; of equals the lower code is nearer.
+    similarities : (n,) of one row to all;  raters : codes. Similarities are compared by their first 30 bits,
+    so that what is equal in theory is equal here; of equals the lower code is nearer.
     """
-    grid = np.rint(similarities[raters] * 2.0**30)
-    nearest = raters[np.lexsort((raters, -grid))][:k]
+    digits, exponents = np.frexp(similarities[raters])
+    rounded = np.ldexp(np.rint(digits * 2.0**30), exponents)
+    nearest = raters[np.lexsort((raters, -rounded))][:k]
     return nearest[similarities[nearest] > 0]
 
 

@@ -56,7 +56,7 @@ class _Factors(KerasGradientModel, FactorModel):
         """Vectors and biases of the given users: (n, factors), (n,)."""
         p, b = self._network.user_factors, self._network.user_bias
         if histories is not None:
-            p, b = map(self._to_tensor, self._person(histories))
+            p, b = map(self._to_tensor, histories.once(self._person))
         return ops.take(p, users, axis=0), ops.take(b, users, axis=0)
 
     def _predict(self, users, items, histories, context) -> np.ndarray:
@@ -92,7 +92,7 @@ class MatrixFactorization(_Factors):
     reg : λ, of each rating;  biased : False leaves μ, b_u and b_i out
     loss : "squared" on ratings, or "logistic" on who met what
     negatives : with "logistic", items drawn for each positive among those the user did not meet, anew in each
-        epoch; 0 takes the ratings as targets, which must then be 0 or 1
+        epoch, a pair that stands twice being two positives; 0 takes the ratings as targets, which must then be 0 or 1
     init_scale : standard deviation of the start of p and q
     patience : epochs without a better validation measure before training stops; None goes to the end
     device : "auto", "cpu", "cuda", "mps"
@@ -304,7 +304,7 @@ class NMF(KerasRecommender, NonNegativeModel):
         return ops.take(b, users) + ops.take(learnt["item_bias"], items) + ops.sum(p * q, axis=1)
 
     def _own(self, histories) -> Factors | None:
-        return None if histories is None else tuple(map(self._to_tensor, self._fold_in(histories)))
+        return None if histories is None else tuple(map(self._to_tensor, histories.once(self._fold_in)))
 
     def _predict(self, users, items, histories, context) -> np.ndarray:
         with keras.device(self.device_):

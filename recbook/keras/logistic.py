@@ -69,5 +69,8 @@ class LogisticRegression(KerasGradientModel, LogisticModel):
         return loss + self.reg * ops.sum(ops.square(network.weight))
 
     def _scores(self, index: np.ndarray, value: np.ndarray) -> np.ndarray:
-        with keras.device(self.device_):
-            return self._to_numpy(ops.sigmoid(self._network(index, value)))
+        # Summed in float64 and rounded at the end: pairs of the same features then have the same score, in any block.
+        with self._scope():
+            bias, weights = (ops.cast(weight, "float64") for weight in self._network.weights)
+            z = bias + ops.sum(ops.take(weights, index, axis=0) * ops.cast(value, "float64"), axis=1)
+            return self._to_numpy(ops.cast(ops.sigmoid(z), "float32"))

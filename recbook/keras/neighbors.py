@@ -7,17 +7,10 @@ import numpy as np
 from keras import ops
 
 from recbook.keras.base import KerasRecommender
-from recbook.neighborhoods import (
-    GRID,
-    ROOM,
-    ROWS_AT_ONCE,
-    ROWS_PER_BLOCK,
-    NeighborhoodModel,
-    Ratings,
-    SlopeOneModel,
-)
+from recbook.neighborhoods import SPLIT, STEP, NeighborhoodModel, Ratings, SlopeOneModel
+from recbook.preprocessing import ROUNDING
 
-Table = tuple[keras.KerasTensor, keras.KerasTensor]
+Table = tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]
 
 
 def similarity(kind: str, a: Table, b: Table, shrinkage: float, min_support: int):
@@ -25,9 +18,9 @@ def similarity(kind: str, a: Table, b: Table, shrinkage: float, min_support: int
 
     Equations (nb-cosine), (nb-pearson), (nb-msd), (nb-jaccard), (nb-shrinkage) of the chapter.
 
-    a, b : (values, mask), each (rows, columns)
+    a, b : values and mask, each (rows, columns), and how many ratings each row has
     """
-    (a, in_a), (b, in_b) = a, b
+    (a, in_a, n_a), (b, in_b, n_b) = a, b
     same = a is b
 
     def over_shared(left, right):
@@ -36,35 +29,44 @@ def similarity(kind: str, a: Table, b: Table, shrinkage: float, min_support: int
 
     n = over_shared(in_a, in_b)
     if kind == "jaccard":
-        left, right = (ops.sum(ops.cast(mask, "float64"), axis=1) for mask in (in_a, in_b))
-        s = n / at_least(left[:, None] + right - n, 1.0)
+        s = n / at_least(n_a[:, None] + n_b - n, 1.0)
     else:
         xy = over_shared(a, b)
         # Not a**2: a power on tensorflow rounds 2.5² in the last bit, and exact sums are what orders ties.
         xx = over_shared(ops.square(a), in_b)
         yy = ops.transpose(xx) if same else over_shared(in_a, ops.square(b))
         if kind == "msd":
-            s = n / (xx + yy - 2 * xy + at_least(n, 1.0))
+            s = n / (beyond_rounding(xx + yy - 2 * xy, xx + yy, n) + at_least(n, 1.0))
         elif kind == "pearson":
             x = over_shared(a, in_b)
             y = ops.transpose(x) if same else over_shared(in_a, b)
-            s = _ratio(n * xy - x * y, (n * xx - x * x) * (n * yy - y * y))
+            v_x = beyond_rounding(n * xx - x * x, n * xx, n)
+            v_y = ops.transpose(v_x) if same else beyond_rounding(n * yy - y * y, n * yy, n)
+            covariance = beyond_rounding(n * xy - x * y, n * ops.sqrt(xx * yy), n)
+            s = _ratio(covariance, ops.sqrt(v_x * v_y))
         else:  # a cosine, of ratings or of what a level left of them
-            s = _ratio(xy, xx * yy)
+            lengths = ops.sqrt(xx * yy)
+            s = _ratio(beyond_rounding(xy, lengths, n), lengths)
     s = s * n / at_least(n + shrinkage, 1.0)
     return ops.where(n >= min_support, s, 0.0)
 
 
-def _ratio(dot, norms_squared):
-    """dot / √norms_squared, 0 where a norm is 0 (or is nothing but rounding)."""
-    real = norms_squared > 1e-12
-    return ops.where(real, dot / ops.sqrt(ops.where(real, norms_squared, 1.0)), 0.0)
+def beyond_rounding(difference, size, n):
+    """The difference; 0 where it is no more than what rounding makes of sums of n terms, of this size together."""
+    return ops.where(ops.abs(difference) > ROUNDING * n * size, difference, 0.0)
+
+
+def _ratio(dot, lengths):
+    """dot / lengths, from -1 to 1; 0 where a length is 0."""
+    ratio = ops.where(lengths > 0, dot / ops.where(lengths > 0, lengths, 1.0), 0.0)
+    return at_least(ops.where(ratio < 1, ratio, 1.0), -1.0)
 
 
 def nearest(s, neighbors, real, k: int):
     """Weights of the k nearest: their similarity where it is positive, else 0. All (q, L)."""
     if s.shape[1] > k:
-        order = ops.where(real, ops.round(s * GRID) * ROOM - ops.cast(neighbors, "float64"), -float("inf"))
+        first_bits = s * SPLIT - (s * SPLIT - s)
+        order = ops.where(real, first_bits * (1 - ops.cast(neighbors, "float64") * STEP), -float("inf"))
         kth = ops.top_k(order, k)[0][:, -1:]
         real = ops.logical_and(real, order >= kth)
     return at_least(ops.where(real, s, 0.0), 0.0)
@@ -85,23 +87,28 @@ class _KNN(KerasRecommender, NeighborhoodModel):
         with self._scope():
             exact = a.exact and b.exact
             how = self.shrinkage, self.min_support
-            others = self._tensors(b, exact)
-            if a is b and a.shape[0] <= ROWS_AT_ONCE:
-                return similarity(self.similarity, others, others, *how)
-            starts = range(0, a.shape[0], ROWS_PER_BLOCK)
-            blocks = (self._tensors(a.block(start, start + ROWS_PER_BLOCK), exact) for start in starts)
-            return ops.concatenate([similarity(self.similarity, block, others, *how) for block in blocks])
+            if a is b and a.is_small:
+                table = self._tensors(a, exact)
+                return similarity(self.similarity, table, table, *how)
+            strips = []
+            for others in b.large_blocks():
+                others = self._tensors(others, exact)
+                blocks = (self._tensors(block, exact) for block in a.blocks())
+                strip = [similarity(self.similarity, block, others, *how) for block in blocks]
+                strips.append(ops.concatenate(strip))
+            return strips[0] if len(strips) == 1 else ops.concatenate(strips, axis=1)
 
     def _tensors(self, table: Ratings, exact: bool) -> Table:
         values, mask = map(self._to_tensor, table.dense(exact))
-        return values, mask
+        return values, mask, self._to_tensor(table.counts)
 
     def _nearest_mean(self, similarity, rows, neighbors, deviations, real) -> tuple[np.ndarray, np.ndarray]:
         with self._scope():
             rows, neighbors, deviations, real = map(self._to_tensor, (rows, neighbors, deviations, real))
             s = cells(similarity, rows[:, None], neighbors)
             weight = nearest(s, neighbors, real, self.k)
-            mean = ops.sum(weight * deviations, axis=1) / at_least(ops.sum(weight, axis=1), 1e-12)
+            total = ops.sum(weight, axis=1)
+            mean = ops.sum(weight * deviations, axis=1) / ops.where(total > 0, total, 1.0)
             return self._to_numpy(mean), self._to_numpy(ops.sum(weight > 0, axis=1))
 
 
@@ -175,6 +182,8 @@ class ItemKNN(_KNN):
         self.device = device
 
     def _similar_items(self, items: np.ndarray) -> np.ndarray:
+        if self._similarity is None:
+            return self._to_numpy(self._compare(self._table.take(items)))
         with self._scope():
             return self._to_numpy(ops.take(self._similarity, items, axis=0))
 

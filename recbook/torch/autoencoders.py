@@ -136,7 +136,7 @@ class MultVAE(TorchGradientModel, MultVAEModel):
     patience : epochs without a better validation error (1 - nDCG@10) before training stops; None goes to the end
     device : "auto", "cpu", "cuda", "mps"
 
-    Ratings are ignored: whatever a user has is a like.
+    Ratings are ignored: whatever a user has is a like, once, however often a pair stands in the data.
     """
 
     supports = frozenset({"histories", "similar_items"})

@@ -42,4 +42,5 @@ class TorchRecommender(Recommender):
         return tensor.detach().cpu().numpy()
 
     def _to_tensor(self, array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.asarray(array, order="C")).to(self.device_)
+        # A tensor on the CPU shares the array's memory, and PyTorch cannot keep it from being written to.
+        return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(self.device_)

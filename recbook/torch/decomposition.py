@@ -177,7 +177,8 @@ class PureSVD(_SVD, ZeroFilledModel):
     """PureSVD: the truncated SVD of the ratings with zeros for what is unknown (Cremonesi et al. 2010).
 
     The score of u and i is x_uᵀ V_K V_K,iᵀ, x_u the row of u: equation (dc-scores). It orders items; it is no
-    rating. Without ratings, x has ones; rows that repeat a pair add up. People never seen are folded in, x_uᵀ V_K.
+    rating. Without ratings, x has ones, and rows that repeat a pair add
+    up; with ratings a pair has one, or `fit` raises ValueError. People never seen are folded in, x_uᵀ V_K.
     `user_factors` are U_K Σ_K, `item_factors` V_K; in each column of V_K the first large entry is positive
     (above nine tenths of the largest). Similar items: the cosine of columns of X_K.
 

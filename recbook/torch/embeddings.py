@@ -149,7 +149,7 @@ class EmbeddingMLP(_Pairs):
     reg : λ of the vectors, of each example;  reg_layers : λ of the layers' weights, once
     loss : "squared" on ratings, or "logistic" on who met what: then the score is a logit
     negatives : with "logistic", items drawn for each positive among those the user did not meet, anew in each
-        epoch; 0 takes the ratings as targets, which must then be 0 or 1
+        epoch, a pair that stands twice being two positives; 0 takes the ratings as targets, which must then be 0 or 1
     init_scale : standard deviation of the start of p and q
     patience : epochs without a better validation measure before training stops; None goes to the end
     device : "auto", "cpu", "cuda", "mps"

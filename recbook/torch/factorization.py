@@ -23,8 +23,8 @@ class FactorNetwork(nn.Module):
         super().__init__()
         self.biased = biased
         self.register_buffer("mean", torch.zeros(()))
-        self.user_bias = nn.Parameter(torch.zeros(n_users), requires_grad=biased)
-        self.item_bias = nn.Parameter(torch.zeros(n_items), requires_grad=biased)
+        self.user_bias = nn.Parameter(torch.zeros(n_users), requires_grad=bool(biased))
+        self.item_bias = nn.Parameter(torch.zeros(n_items), requires_grad=bool(biased))
         self.user_factors = nn.Parameter(torch.zeros(n_users, factors))
         self.item_factors = nn.Parameter(torch.zeros(n_items, factors))
 
@@ -51,7 +51,7 @@ class _Factors(TorchGradientModel, FactorModel):
         users = self._to_tensor(users)
         if histories is None:
             return self._network.user_factors[users], self._network.user_bias[users]
-        p, b = self._person(histories)
+        p, b = histories.once(self._person)
         return self._to_tensor(p)[users], self._to_tensor(b)[users]
 
     @torch.no_grad()
@@ -88,7 +88,7 @@ class MatrixFactorization(_Factors):
     reg : λ, of each rating;  biased : False leaves μ, b_u and b_i out
     loss : "squared" on ratings, or "logistic" on who met what
     negatives : with "logistic", items drawn for each positive among those the user did not meet, anew in each
-        epoch; 0 takes the ratings as targets, which must then be 0 or 1
+        epoch, a pair that stands twice being two positives; 0 takes the ratings as targets, which must then be 0 or 1
     init_scale : standard deviation of the start of p and q
     patience : epochs without a better validation measure before training stops; None goes to the end
     device : "auto", "cpu", "cuda", "mps"
@@ -292,7 +292,7 @@ class NMF(TorchRecommender, NonNegativeModel):
         return b[users] + learnt["item_bias"][items] + (p[users] * learnt["item_factors"][items]).sum(1)
 
     def _own(self, histories) -> Factors | None:
-        return None if histories is None else tuple(map(self._to_tensor, self._fold_in(histories)))
+        return None if histories is None else tuple(map(self._to_tensor, histories.once(self._fold_in)))
 
     def _predict(self, users, items, histories, context) -> np.ndarray:
         users, items = self._to_tensor(users), self._to_tensor(items)

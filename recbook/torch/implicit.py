@@ -187,7 +187,8 @@ class BPR(TorchGradientModel, PairwiseModel):
 
     r̂_ui = p_uᵀq_i + b_i. For each pair (u, i) of train and in each epoch anew, items j are drawn that u never met.
     Made smaller is the mean of -ln σ(r̂_ui - r̂_uj) + reg (‖p_u‖² + ‖q_i‖² + ‖q_j‖² + b_i² + b_j²): equations
-    (im-bpr) and (im-bpr-objective). Only differences count: a score means nothing by itself.
+    (im-bpr) and (im-bpr-objective). Only differences count: a score means nothing by itself. A pair
+    that stands twice in the data counts twice.
 
     What is drawn decides what is learnt, equation (im-log-ratio). Uniform draws order items by how likely they are to
     be met; draws by popularity by how much likelier than for everybody, and favour rare items.
@@ -251,7 +252,11 @@ class BPR(TorchGradientModel, PairwiseModel):
 
     def _users(self, users: np.ndarray, histories) -> Tensor:
         """Vectors of the given users, (n, factors)."""
-        p = self._network.user_factors if histories is None else self._to_tensor(self._fold_in(histories))
+        p = (
+            self._network.user_factors
+            if histories is None
+            else self._to_tensor(histories.once(self._fold_in))
+        )
         return p[self._to_tensor(users)]
 
     @torch.no_grad()

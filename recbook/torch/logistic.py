@@ -71,5 +71,7 @@ class LogisticRegression(TorchGradientModel, LogisticModel):
 
     @torch.no_grad()
     def _scores(self, index: np.ndarray, value: np.ndarray) -> np.ndarray:
-        z = self._network(self._to_tensor(index), self._to_tensor(value))
-        return self._to_numpy(torch.sigmoid(z))
+        # Summed in float64 and rounded at the end: pairs of the same features then have the same score, in any block.
+        bias, weights = self._network.bias.double(), self._network.weights.double()
+        z = bias + (weights[self._to_tensor(index)] * self._to_tensor(value).double()).sum(1)
+        return self._to_numpy(torch.sigmoid(z).float())

@@ -26,8 +26,14 @@ def _reduce(losses: Tensor, reduction: str) -> Tensor:
     return losses if reduction == "none" else getattr(losses, reduction)()
 
 
+def _tensor(values) -> Tensor:
+    """Shares memory where that can be written to; PyTorch has no tensors that cannot."""
+    frozen = isinstance(values, np.ndarray) and not values.flags.writeable
+    return torch.as_tensor(values.copy() if frozen else values)
+
+
 def _floats(name: str, values) -> Tensor:
-    values = torch.as_tensor(values)
+    values = _tensor(values)
     if not values.is_floating_point():
         raise ValueError(f"`{name}` is {values.dtype}; give floating-point numbers")
     if not values.numel():
@@ -50,14 +56,14 @@ def _alike(**tensors) -> list[Tensor]:
 
 def _target(target, prediction: Tensor) -> Tensor:
     """The target like the prediction; NaN found where the target is on the CPU."""
-    target = torch.as_tensor(target)
+    target = _tensor(target)
     if target.device.type == "cpu" and not torch.isfinite(target).all():
         raise ValueError("`target` has NaN or infinity; leave such rows out: what is missing is not compared")
     return target.to(prediction)
 
 
 def _labels(target, logit: Tensor) -> Tensor:
-    target = torch.as_tensor(target)
+    target = _tensor(target)
     if target.device.type == "cpu" and not ((target == 0) | (target == 1)).all():
         wrong = target[~((target == 0) | (target == 1))][0]
         raise ValueError(
@@ -104,7 +110,7 @@ def binary_cross_entropy(target, logit, reduction: str = "mean") -> Tensor:
 
 def categorical_cross_entropy(target, logits, reduction: str = "mean") -> Tensor:
     """Equation (ls-cce): log Σ_c e^{z_c} - z_y.  target : (n,) classes 0..C-1;  logits : (n, C)"""
-    target, z = torch.as_tensor(target), _floats("logits", logits)
+    target, z = _tensor(target), _floats("logits", logits)
     if z.ndim != 2 or target.shape != z.shape[:1]:
         raise ValueError(
             f"`target` has shape {tuple(target.shape)} and `logits` {tuple(z.shape)}; give (n,) and (n, classes)"
@@ -178,8 +184,8 @@ def sampled_softmax(positive, negatives, log_q_positive, log_q_negatives, reduct
     positive, log_q_positive : (n,);  negatives, log_q_negatives : (n, m). q may be off by one factor for all.
     """
     s, t = _rows(positive, negatives)
-    s, a = _alike(positive=s, log_q_positive=torch.as_tensor(log_q_positive).to(s))
-    t, b = _alike(negatives=t, log_q_negatives=torch.as_tensor(log_q_negatives).to(t))
+    s, a = _alike(positive=s, log_q_positive=_tensor(log_q_positive).to(s))
+    t, b = _alike(negatives=t, log_q_negatives=_tensor(log_q_negatives).to(t))
     return softmax(s - a, t - b, reduction)
 
 
@@ -227,7 +233,7 @@ def count_weighted_l2(parameter, counts, reg: float) -> Tensor:
     parameter : (rows,) or (rows, k);  counts : (rows,), each row's number of ratings
     """
     check_number("reg", reg, 0)
-    theta, counts = _floats("parameter", parameter), torch.as_tensor(counts)
+    theta, counts = _floats("parameter", parameter), _tensor(counts)
     if counts.ndim != 1 or len(counts) != len(theta):
         raise ValueError(
             f"`parameter` has shape {tuple(theta.shape)} and `counts` {tuple(counts.shape)}; "

@@ -69,8 +69,8 @@ class GMF(GMFModel, _NCF):
 
     factors : length of p, q and h;  epochs, learning_rate, batch_size, optimizer : of the training
     reg : λ, of each example
-    negatives : items drawn for each positive among those the user did not meet, anew in each epoch; 0 takes the
-        ratings as targets, which must then be 0 or 1
+    negatives : items drawn for each positive among those the user did not meet, anew in each epoch, a pair
+        that stands twice being two positives; 0 takes the ratings as targets, which must then be 0 or 1
     init_scale : standard deviation of the start of p and q
     patience : epochs without a better validation loss before training stops; None goes to the end
     device : "auto", "cpu", "cuda", "mps"
@@ -118,8 +118,8 @@ class MLP(_NCF):
     factors : length of p and q;  layers : widths of the hidden layers
     epochs, learning_rate, batch_size, optimizer : of the training
     reg : λ of the vectors, of each example;  reg_layers : λ of the layers' weights, once
-    negatives : items drawn for each positive among those the user did not meet, anew in each epoch; 0 takes the
-        ratings as targets, which must then be 0 or 1
+    negatives : items drawn for each positive among those the user did not meet, anew in each epoch, a pair
+        that stands twice being two positives; 0 takes the ratings as targets, which must then be 0 or 1
     init_scale : standard deviation of the start of p and q
     patience : epochs without a better validation loss before training stops; None goes to the end
     device : "auto", "cpu", "cuda", "mps"
@@ -176,8 +176,8 @@ class NeuMF(_NCF):
     layers : widths of its hidden layers
     epochs, learning_rate, batch_size, optimizer : of the training
     reg : λ of the vectors, of each example;  reg_layers : λ of the layers' weights, once
-    negatives : items drawn for each positive among those the user did not meet, anew in each epoch; 0 takes the
-        ratings as targets, which must then be 0 or 1
+    negatives : items drawn for each positive among those the user did not meet, anew in each epoch, a pair
+        that stands twice being two positives; 0 takes the ratings as targets, which must then be 0 or 1
     init_scale : standard deviation of the start of all vectors
     patience : epochs without a better validation loss before training stops; None goes to the end
     device : "auto", "cpu", "cuda", "mps"

@@ -6,18 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recbook.neighborhoods import (
-    GRID,
-    ROOM,
-    ROWS_AT_ONCE,
-    ROWS_PER_BLOCK,
-    NeighborhoodModel,
-    Ratings,
-    SlopeOneModel,
-)
+from recbook.neighborhoods import SPLIT, STEP, NeighborhoodModel, Ratings, SlopeOneModel
+from recbook.preprocessing import ROUNDING
 from recbook.torch.base import TorchRecommender
 
-Table = tuple[Tensor, Tensor]
+Table = tuple[Tensor, Tensor, Tensor]
 
 
 def similarity(kind: str, a: Table, b: Table, shrinkage: float, min_support: int) -> Tensor:
@@ -25,9 +18,9 @@ def similarity(kind: str, a: Table, b: Table, shrinkage: float, min_support: int
 
     Equations (nb-cosine), (nb-pearson), (nb-msd), (nb-jaccard), (nb-shrinkage) of the chapter.
 
-    a, b : (values, mask), each (rows, columns)
+    a, b : values and mask, each (rows, columns), and how many ratings each row has
     """
-    (a, in_a), (b, in_b) = a, b
+    (a, in_a, n_a), (b, in_b, n_b) = a, b
     same = a is b
 
     def over_shared(left: Tensor, right: Tensor) -> Tensor:
@@ -35,33 +28,42 @@ def similarity(kind: str, a: Table, b: Table, shrinkage: float, min_support: int
 
     n = over_shared(in_a, in_b)
     if kind == "jaccard":
-        s = n / (in_a.double().sum(1)[:, None] + in_b.double().sum(1) - n).clamp(min=1)
+        s = n / (n_a[:, None] + n_b - n).clamp(min=1)
     else:
         xy = over_shared(a, b)
         xx = over_shared(a**2, in_b)
         yy = xx.T if same else over_shared(in_a, b**2)
         if kind == "msd":
-            s = n / (xx + yy - 2 * xy + n.clamp(min=1))
+            s = n / (beyond_rounding(xx + yy - 2 * xy, xx + yy, n) + n.clamp(min=1))
         elif kind == "pearson":
             x = over_shared(a, in_b)
             y = x.T if same else over_shared(in_a, b)
-            s = _ratio(n * xy - x * y, (n * xx - x * x) * (n * yy - y * y))
+            v_x = beyond_rounding(n * xx - x * x, n * xx, n)
+            v_y = v_x.T if same else beyond_rounding(n * yy - y * y, n * yy, n)
+            covariance = beyond_rounding(n * xy - x * y, n * (xx * yy).sqrt(), n)
+            s = _ratio(covariance, (v_x * v_y).sqrt())
         else:  # a cosine, of ratings or of what a level left of them
-            s = _ratio(xy, xx * yy)
+            lengths = (xx * yy).sqrt()
+            s = _ratio(beyond_rounding(xy, lengths, n), lengths)
     s = s * n / (n + shrinkage).clamp(min=1)
     return torch.where(n >= min_support, s, 0.0)
 
 
-def _ratio(dot: Tensor, norms_squared: Tensor) -> Tensor:
-    """dot / √norms_squared, 0 where a norm is 0 (or is nothing but rounding)."""
-    real = norms_squared > 1e-12
-    return torch.where(real, dot / torch.where(real, norms_squared, 1.0).sqrt(), 0.0)
+def beyond_rounding(difference: Tensor, size: Tensor, n: Tensor) -> Tensor:
+    """The difference; 0 where it is no more than what rounding makes of sums of n terms, of this size together."""
+    return torch.where(difference.abs() > ROUNDING * n * size, difference, 0.0)
+
+
+def _ratio(dot: Tensor, lengths: Tensor) -> Tensor:
+    """dot / lengths, from -1 to 1; 0 where a length is 0."""
+    return torch.where(lengths > 0, dot / lengths, 0.0).clamp(-1, 1)
 
 
 def nearest(s: Tensor, neighbors: Tensor, real: Tensor, k: int) -> Tensor:
     """Weights of the k nearest: their similarity where it is positive, else 0. All (q, L)."""
     if s.shape[1] > k:
-        order = torch.where(real, torch.round(s * GRID) * ROOM - neighbors, -torch.inf)
+        first_bits = s * SPLIT - (s * SPLIT - s)
+        order = torch.where(real, first_bits * (1 - neighbors.double() * STEP), -torch.inf)
         kth = order.topk(k, dim=1).values[:, -1:]
         real = real & (order >= kth)
     return torch.where(real, s, 0.0).clamp(min=0)
@@ -73,22 +75,26 @@ class _KNN(TorchRecommender, NeighborhoodModel):
     def _similarities(self, a: Ratings, b: Ratings) -> Tensor:
         exact = a.exact and b.exact
         how = self.shrinkage, self.min_support
-        others = self._tensors(b, exact)
-        if a is b and a.shape[0] <= ROWS_AT_ONCE:
-            return similarity(self.similarity, others, others, *how)
-        starts = range(0, a.shape[0], ROWS_PER_BLOCK)
-        blocks = (self._tensors(a.block(start, start + ROWS_PER_BLOCK), exact) for start in starts)
-        return torch.cat([similarity(self.similarity, block, others, *how) for block in blocks])
+        if a is b and a.is_small:
+            table = self._tensors(a, exact)
+            return similarity(self.similarity, table, table, *how)
+        strips = []
+        for others in b.large_blocks():
+            others = self._tensors(others, exact)
+            blocks = (self._tensors(block, exact) for block in a.blocks())
+            strips.append(torch.cat([similarity(self.similarity, block, others, *how) for block in blocks]))
+        return strips[0] if len(strips) == 1 else torch.cat(strips, dim=1)
 
     def _tensors(self, table: Ratings, exact: bool) -> Table:
         values, mask = map(self._to_tensor, table.dense(exact))
-        return values, mask
+        return values, mask, self._to_tensor(table.counts)
 
     def _nearest_mean(self, similarity, rows, neighbors, deviations, real) -> tuple[np.ndarray, np.ndarray]:
         rows, neighbors, deviations, real = map(self._to_tensor, (rows, neighbors, deviations, real))
         s = similarity[rows[:, None], neighbors]
         weight = nearest(s, neighbors, real, self.k)
-        mean = (weight * deviations).sum(1) / weight.sum(1).clamp(min=1e-12)
+        total = weight.sum(1)
+        mean = (weight * deviations).sum(1) / torch.where(total > 0, total, 1.0)
         return self._to_numpy(mean), self._to_numpy((weight > 0).sum(1))
 
 
@@ -162,6 +168,8 @@ class ItemKNN(_KNN):
         self.device = device
 
     def _similar_items(self, items: np.ndarray) -> np.ndarray:
+        if self._similarity is None:
+            return self._to_numpy(self._compare(self._table.take(items)))
         return self._to_numpy(self._similarity[self._to_tensor(items)])
 
 

@@ -105,6 +105,12 @@ def protocol(result: dict) -> str:
         f"Python {made['python']}, {versions}"
     )
     parts["date"] = result["date"]
+    if "confirmed" in result:
+        again = {name.split(" / ")[0]: None for name in result["confirmed"]["measured"]}
+        parts["confirmed"] = (
+            f"{result['confirmed']['date']}: the code had changed, and these rows came out again on seed "
+            f"{result['seeds'][0]}: {', '.join(again)}"
+        )
     return "\n\n".join(f"{name}\n: {text}" for name, text in parts.items())
 
 
