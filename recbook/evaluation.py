@@ -209,7 +209,7 @@ def evaluate(
     if not known.any() or 2 * strange > len(x):
         warnings.warn(
             f"of {len(x):,} pairs of `test` the model knows both the user and the item of {int(known.sum()):,}, and "
-            f"neither of {strange:,}: the figures are mostly those of its prior. Do ids mean the same in train and test?",
+            f"neither of {strange:,}: the figures are mostly its prior's. Do ids mean the same in train and test?",
             UserWarning,
             stacklevel=2,
         )
