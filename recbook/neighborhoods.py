@@ -131,7 +131,8 @@ class Ratings:
 def middles(codes: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
     """Per code the lower median of its values, (n,), one of them; 0 for a code without any."""
     counts = np.bincount(codes, minlength=n)
-    order = np.lexsort((values, codes))
+    different, rank = np.unique(values, return_inverse=True)
+    order = np.argsort(codes * max(len(different), 1) + rank)
     middle = np.zeros(n)
     middle[counts > 0] = values[order[(np.cumsum(counts) - counts + (counts - 1) // 2)[counts > 0]]]
     return middle
@@ -236,7 +237,7 @@ class NeighborhoodModel(WingRecommender):
         self._by_column = Ragged.group(columns, n_columns)
         self._deviations = self._center.remove(rows, columns, self._train.ratings)
         values = self._levels.remove(rows, columns, self._train.ratings)
-        self._middle = middles(np.zeros(len(values), np.int64), values, 1)[0]
+        self._middle = np.partition(values, len(values) // 2)[len(values) // 2]
         self._table = self._comparable(rows, columns, values, (n_rows, n_columns))
 
     def _comparable(self, rows, columns, values, shape: tuple[int, int]) -> Ratings:

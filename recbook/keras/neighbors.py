@@ -27,6 +27,12 @@ def similarity(kind: str, a: Table, b: Table, shrinkage: float, min_support: int
         # `@`, for `ops.matmul` makes float32 of float64 on the torch backend
         return ops.cast(left @ ops.transpose(right), "float64")
 
+    def settled(difference, size):
+        """0 where it is no more than what rounding makes of sums of n terms; in float32 come sums that are exact."""
+        if keras.backend.standardize_dtype(a.dtype) == "float32":
+            return difference
+        return ops.where(ops.abs(difference) > ROUNDING * n * size, difference, 0.0)
+
     n = over_shared(in_a, in_b)
     if kind == "jaccard":
         s = n / at_least(n_a[:, None] + n_b - n, 1.0)
@@ -36,24 +42,19 @@ def similarity(kind: str, a: Table, b: Table, shrinkage: float, min_support: int
         xx = over_shared(ops.square(a), in_b)
         yy = ops.transpose(xx) if same else over_shared(in_a, ops.square(b))
         if kind == "msd":
-            s = n / (beyond_rounding(xx + yy - 2 * xy, xx + yy, n) + at_least(n, 1.0))
+            s = n / (settled(xx + yy - 2 * xy, xx + yy) + at_least(n, 1.0))
         elif kind == "pearson":
             x = over_shared(a, in_b)
             y = ops.transpose(x) if same else over_shared(in_a, b)
-            v_x = beyond_rounding(n * xx - x * x, n * xx, n)
-            v_y = ops.transpose(v_x) if same else beyond_rounding(n * yy - y * y, n * yy, n)
-            covariance = beyond_rounding(n * xy - x * y, n * ops.sqrt(xx * yy), n)
+            v_x = settled(n * xx - x * x, n * xx)
+            v_y = ops.transpose(v_x) if same else settled(n * yy - y * y, n * yy)
+            covariance = settled(n * xy - x * y, n * ops.sqrt(xx * yy))
             s = _ratio(covariance, ops.sqrt(v_x * v_y))
         else:  # a cosine, of ratings or of what a level left of them
             lengths = ops.sqrt(xx * yy)
-            s = _ratio(beyond_rounding(xy, lengths, n), lengths)
+            s = _ratio(settled(xy, lengths), lengths)
     s = s * n / at_least(n + shrinkage, 1.0)
     return ops.where(n >= min_support, s, 0.0)
-
-
-def beyond_rounding(difference, size, n):
-    """The difference; 0 where it is no more than what rounding makes of sums of n terms, of this size together."""
-    return ops.where(ops.abs(difference) > ROUNDING * n * size, difference, 0.0)
 
 
 def _ratio(dot, lengths):
@@ -65,8 +66,10 @@ def _ratio(dot, lengths):
 def nearest(s, neighbors, real, k: int):
     """Weights of the k nearest: their similarity where it is positive, else 0. All (q, L)."""
     if s.shape[1] > k:
-        first_bits = s * SPLIT - (s * SPLIT - s)
-        order = ops.where(real, first_bits * (1 - ops.cast(neighbors, "float64") * STEP), -float("inf"))
+        split = s * SPLIT
+        first_bits = split - (split - s)
+        lower = first_bits * ops.cast(neighbors, "float64") * STEP
+        order = ops.where(real, first_bits - lower, -float("inf"))
         kth = ops.top_k(order, k)[0][:, -1:]
         real = ops.logical_and(real, order >= kth)
     return at_least(ops.where(real, s, 0.0), 0.0)

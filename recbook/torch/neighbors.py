@@ -26,6 +26,12 @@ def similarity(kind: str, a: Table, b: Table, shrinkage: float, min_support: int
     def over_shared(left: Tensor, right: Tensor) -> Tensor:
         return (left @ right.T).double()
 
+    def settled(difference: Tensor, size: Tensor) -> Tensor:
+        """0 where it is no more than what rounding makes of sums of n terms; in float32 come sums that are exact."""
+        if a.dtype == torch.float32:
+            return difference
+        return torch.where(difference.abs() > ROUNDING * n * size, difference, 0.0)
+
     n = over_shared(in_a, in_b)
     if kind == "jaccard":
         s = n / (n_a[:, None] + n_b - n).clamp(min=1)
@@ -34,24 +40,19 @@ def similarity(kind: str, a: Table, b: Table, shrinkage: float, min_support: int
         xx = over_shared(a**2, in_b)
         yy = xx.T if same else over_shared(in_a, b**2)
         if kind == "msd":
-            s = n / (beyond_rounding(xx + yy - 2 * xy, xx + yy, n) + n.clamp(min=1))
+            s = n / (settled(xx + yy - 2 * xy, xx + yy) + n.clamp(min=1))
         elif kind == "pearson":
             x = over_shared(a, in_b)
             y = x.T if same else over_shared(in_a, b)
-            v_x = beyond_rounding(n * xx - x * x, n * xx, n)
-            v_y = v_x.T if same else beyond_rounding(n * yy - y * y, n * yy, n)
-            covariance = beyond_rounding(n * xy - x * y, n * (xx * yy).sqrt(), n)
+            v_x = settled(n * xx - x * x, n * xx)
+            v_y = v_x.T if same else settled(n * yy - y * y, n * yy)
+            covariance = settled(n * xy - x * y, n * (xx * yy).sqrt())
             s = _ratio(covariance, (v_x * v_y).sqrt())
         else:  # a cosine, of ratings or of what a level left of them
             lengths = (xx * yy).sqrt()
-            s = _ratio(beyond_rounding(xy, lengths, n), lengths)
+            s = _ratio(settled(xy, lengths), lengths)
     s = s * n / (n + shrinkage).clamp(min=1)
     return torch.where(n >= min_support, s, 0.0)
-
-
-def beyond_rounding(difference: Tensor, size: Tensor, n: Tensor) -> Tensor:
-    """The difference; 0 where it is no more than what rounding makes of sums of n terms, of this size together."""
-    return torch.where(difference.abs() > ROUNDING * n * size, difference, 0.0)
 
 
 def _ratio(dot: Tensor, lengths: Tensor) -> Tensor:
@@ -62,8 +63,9 @@ def _ratio(dot: Tensor, lengths: Tensor) -> Tensor:
 def nearest(s: Tensor, neighbors: Tensor, real: Tensor, k: int) -> Tensor:
     """Weights of the k nearest: their similarity where it is positive, else 0. All (q, L)."""
     if s.shape[1] > k:
-        first_bits = s * SPLIT - (s * SPLIT - s)
-        order = torch.where(real, first_bits * (1 - neighbors.double() * STEP), -torch.inf)
+        split = s * SPLIT
+        first_bits = split - (split - s)
+        order = torch.where(real, first_bits - first_bits * neighbors * STEP, -torch.inf)
         kth = order.topk(k, dim=1).values[:, -1:]
         real = real & (order >= kth)
     return torch.where(real, s, 0.0).clamp(min=0)
