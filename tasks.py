@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -21,6 +22,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from book import spreads
@@ -31,10 +33,14 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / "recbook-stamp"
+LOWEST = ROOT / ".venv-lowest"
+LOWEST_PYTHON = LOWEST / PYTHON.relative_to(VENV)
 HTML = ROOT / "_build" / "html"
 START = ROOT / "start.ipynb"
 REPORTS = ROOT / "_build" / "test"
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
+BACKENDS = ("tensorflow", "jax", "torch")
+WINGS = ("torch", "keras", *BACKENDS[:2])  # the extras of pyproject.toml that make the wings run
 WORDS_PER_MINUTE = 200
 CELL_TIMEOUT = 120  # seconds; a whole chapter is meant to take less than 60
 BUSY_TIMEOUT = 3 * CELL_TIMEOUT  # beside processes that keep every core busy
@@ -47,11 +53,12 @@ class TaskError(Exception):
 # --- running things -------------------------------------------------------------------------------------------
 
 
-def environment(threads: int | None = None, **extra: str) -> dict[str, str]:
+def environment(threads: int | None = None, numpy: str | None = None, **extra: str) -> dict[str, str]:
     """The environment of every child process: quiet frameworks, UTF-8, one instruction set.
 
     threads : for each library; None leaves them to it. Two processes with two threads each on two cores take several
     times as long as with one thread each, and with one, sums come out in one order.
+    numpy: its version there, where it is another than the pinned one.
     """
     env = dict(os.environ)
     env.update(PYTHONUTF8="1", PYTHONUNBUFFERED="1", TF_ENABLE_ONEDNN_OPTS="0", TF_CPP_MIN_LOG_LEVEL="2")
@@ -62,7 +69,7 @@ def environment(threads: int | None = None, **extra: str) -> dict[str, str]:
         for name in instruction_set.THREADS:
             env.pop(name, None)
         env.update(instruction_set.threads(threads, env))
-    instruction_set.narrow(env, numpy=pinned("numpy"))
+    instruction_set.narrow(env, numpy=numpy or pinned("numpy"))
     return env
 
 
@@ -506,6 +513,71 @@ def print_variants(found: dict[str, dict[str, tuple[int, int]]]) -> None:
     sys.stdout.flush()
 
 
+def floors(text: str) -> dict[str, str]:
+    """The lowest version of every range of pyproject.toml that the package, a wing or its backends need, and pytest's.
+
+    text: that file. The rest of the extra `test` is left out: no smoke test needs it.
+    """
+    import tomllib  # from Python 3.11 on; the other commands also run on older ones
+
+    project = tomllib.loads(text)["project"]
+    extras = project["optional-dependencies"]
+    ranges = [*project["dependencies"], *(r for extra in WINGS for r in extras[extra])]
+    ranges += [r for r in extras["test"] if re.match(r"pytest\b(?!-)", r)]
+    found = {}
+    for line in ranges:
+        if line.startswith(f"{project['name']}["):  # an extra that has another one in it
+            continue
+        name, floor = re.match(r"([\w.-]+)(?:[^;]*?>=\s*([\w.]+))?", line).groups()
+        if not floor:
+            raise TaskError(f"pyproject.toml: `{line}` names no lowest version; write it as {name}>=1.2")
+        found[name] = floor
+    return found
+
+
+def setup_lowest(ranges: dict[str, str]) -> None:
+    """Make .venv-lowest: the package with both wings, each dependency in the lowest version of its range (`floors`)."""
+    pins = "".join(f"{name}=={floor}\n" for name, floor in ranges.items())
+    stamp, wanted = LOWEST / "recbook-stamp", f"{ROOT}\n{pins}"
+    if LOWEST_PYTHON.exists() and stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
+        return
+    started = time.monotonic()
+    heading("making .venv-lowest (the first time this takes minutes and 3.5 GB)")
+    must(sys.executable, "-m", "venv", "--clear", LOWEST)
+    constraints = LOWEST / "constraints.txt"
+    constraints.write_text(pins, encoding="utf-8")
+    must(
+        LOWEST_PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar", "off", "--quiet",
+        "--only-binary", ":all:", *shlex.split(os.environ.get("RECBOOK_PIP_ARGS", "")),
+        "-c", constraints, "-e", f"{ROOT}[{','.join(WINGS)}]", "pytest",
+        remedy=f"Where the lowest versions ({constraints}) exclude one another, raise one in pyproject.toml.",
+    )  # fmt: skip
+    must(LOWEST_PYTHON, "-m", "pip", "check", remedy="The lowest versions contradict each other.")
+    stamp.write_text(wanted, encoding="utf-8")
+    print(f"environment ready after {time.monotonic() - started:.0f} s", flush=True)
+
+
+def test_lowest(arguments: argparse.Namespace) -> None:
+    """the lowest versions that pyproject.toml allows, in .venv-lowest: a smoke test on each backend"""
+    if sys.version_info[:2] != SUPPORTED[0]:
+        lowest = "{}.{}".format(*SUPPORTED[0])
+        raise TaskError(
+            f"The lowest versions are those of the lowest Python: make PYTHON=python{lowest} test-lowest"
+        )
+    ranges = floors((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    setup_lowest(ranges)
+
+    def smoke(name: str) -> None:
+        # -W default: what old versions warn of is shown, and is no failure.
+        must(
+            LOWEST_PYTHON, "-m", "pytest", "-q", "-W", "default", "-m", "lowest", "tests/test_lowest.py",
+            f"--junitxml={REPORTS / f'{name}.xml'}",
+            env=environment(threads=1, numpy=ranges["numpy"], KERAS_BACKEND=name),
+        )  # fmt: skip
+
+    run_steps([(name, "pytest with Keras on it", partial(smoke, name)) for name in BACKENDS])
+
+
 def test_fast(arguments: argparse.Namespace) -> None:
     """lint, pytest without its slow tests, every notebook run but not compared"""
     setup()
@@ -722,10 +794,10 @@ def experiments(arguments: argparse.Namespace) -> None:
 
 
 def clean(arguments: argparse.Namespace) -> None:
-    """remove what was built; with --all also .venv (fetched data stays in data/)"""
+    """remove what was built; with --all also .venv and .venv-lowest (fetched data stays in data/)"""
     names = ["_build", ".pytest_cache", ".ruff_cache", ".hypothesis", "recbook.egg-info", "book/vendor"]
     if arguments.all:
-        names.append(".venv")
+        names += [VENV.name, LOWEST.name]
     for name in names:
         shutil.rmtree(ROOT / name, ignore_errors=True)
     START.unlink(missing_ok=True)
@@ -753,6 +825,7 @@ COMMANDS = {
     "test": test,
     "test-all": test_all,
     "test-fast": test_fast,
+    "test-lowest": test_lowest,
     "bench": bench,
     "experiments": experiments,
     "run": run,
@@ -777,7 +850,7 @@ def parser() -> argparse.ArgumentParser:
         "--online", action="store_true", help="ask other sites whether they are there (needs a network)"
     )
     made["serve"].add_argument("--port", type=int, default=8000)
-    made["clean"].add_argument("--all", action="store_true", help="remove .venv too")
+    made["clean"].add_argument("--all", action="store_true", help="remove .venv and .venv-lowest too")
     made["test"].add_argument(
         "--variants",
         action="store_true",

@@ -109,6 +109,7 @@ def share_of(nodeid: str) -> str:
     return path
 
 
+@pytest.hookimpl(optionalhook=True)  # `make test-lowest` has no xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log):
     """Shares of `share_of`. (xdist's own "loadgroup" finds no group under pytest 9.2: a test's id is not to be set.)"""
     from xdist.scheduler import LoadScopeScheduling

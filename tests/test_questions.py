@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -267,14 +268,22 @@ def test_the_log_is_a_copy():
 # ---------------------------------------------------------------- strangers in test data
 
 
-def test_evaluate_warns_where_most_ids_are_foreign():
+@pytest.mark.parametrize(
+    "foreign_users, foreign_items, warns",
+    [(10, 10, True), (10, 0, True), (0, 10, True), (6, 6, True), (9, 0, False), (9, 5, False), (5, 5, False)],
+)
+def test_evaluate_warns_where_ids_seem_foreign(foreign_users, foreign_items, warns):
+    """New people alone, or new items alone, may be meant; nothing known at all, or both unknown, is a doubt."""
     model = BiasOnly().fit(data_for(BiasOnly))
     test = data_for(BiasOnly, seed=1).interactions.to_frame().head(10)
-    foreign = test.assign(user=[f"x{n}" if n > 3 else u for n, u in enumerate(test.user)])
-    with pytest.warns(UserWarning, match="6 of 10 pairs.*its prior.*Do the ids"):
-        evaluate(model, Interactions.from_frame(foreign), ["rmse"])
-    half = test.assign(user=[f"x{n}" if n > 4 else u for n, u in enumerate(test.user)])
-    evaluate(model, Interactions.from_frame(half), ["rmse"])  # warnings are errors here
+    test["user"] = [f"x{n}" if n < foreign_users else user for n, user in enumerate(test.user)]
+    test["item"] = [5000 + n if n < foreign_items else item for n, item in enumerate(test.item)]
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        evaluate(model, Interactions.from_frame(test), ["rmse"])
+    assert [str(one.message).endswith("Do ids mean the same in train and test?") for one in found] == [
+        True
+    ] * warns
 
 
 def test_a_question_is_of_train_or_of_histories():
