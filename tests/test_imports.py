@@ -15,7 +15,17 @@ PACKAGE = ROOT / "recbook"
 
 # The ground first. A module imports from its own layer or from below; a new module is entered here.
 LAYERS = [
-    {"biased", "errors", "figures", "instruction_set", "memory", "progress", "ragged", "vectors"},
+    {
+        "biased",
+        "definitions",
+        "errors",
+        "figures",
+        "instruction_set",
+        "memory",
+        "progress",
+        "ragged",
+        "vectors",
+    },
     {"interactions", "metrics", "sampling", "formulas", "storage"},
     {"preprocessing", "features", "fields", "splits", "datasets", "worlds", "questions", "recommender"},
     {"baselines", "blockwise", "decompositions", "neighborhoods", "training"},
@@ -40,11 +50,15 @@ MODULES = {
 
 
 def imports(name: str) -> set[str]:
-    """Full names of what a module imports, wherever in it the statement stands."""
+    """Full names of what a module imports, wherever in it the statement stands; what only types need is no import."""
     path = MODULES[name]
     parents = name.split(".") if path.stem == "__init__" else name.split(".")[:-1]
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

@@ -100,7 +100,7 @@ def chapters_of(module: str) -> set[str]:
 
 # What serves all chapters, and stands on a page of the package all the same.
 OF_ALL_CHAPTERS = {
-    *("chains", "errors", "fields", "next_items", "recommender", "results", "tuning"),
+    *("chains", "contract", "errors", "fields", "next_items", "recommender", "results", "tuning"),
     *("torch", "keras"),  # load
 }
 

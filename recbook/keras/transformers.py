@@ -18,6 +18,8 @@ Shapes = dict[str, tuple[int, ...]]
 def attention(Q, K, V, allowed):
     """softmax(Q Kᵀ / √d) V, equation (tr-attention), over the last two axes; allowed : bool, which may be looked at."""
     logits = Q @ ops.swapaxes(K, -1, -2) / math.sqrt(Q.shape[-1])
+    if logits.shape[-1] == 1:  # a single step has all the weight; Keras would warn of its softmax
+        return ops.ones_like(logits) @ V
     return ops.softmax(ops.where(allowed, logits, FAR_BELOW), axis=-1) @ V
 
 
