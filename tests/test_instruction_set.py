@@ -183,7 +183,8 @@ def test_threads(avx2):
     one = THERE | threads(1, THERE)
     assert one["OMP_NUM_THREADS"] == one["TF_NUM_INTRAOP_THREADS"] == "1"
     assert one["XLA_FLAGS"] == "--xla_cpu_multi_thread_eigen=false"
-    assert threads(2, THERE) == {"OMP_NUM_THREADS": "2", "TF_NUM_INTRAOP_THREADS": "2"}
+    two = {"OMP_NUM_THREADS": "2", "TF_NUM_INTRAOP_THREADS": "2", "GOMP_SPINCOUNT": "1000"}
+    assert threads(2, THERE) == two and "GOMP_SPINCOUNT" not in one
     assert "OMP_NUM_THREADS" not in threads(1, {"OMP_NUM_THREADS": "4"})
 
 
