@@ -67,10 +67,18 @@ def comes_later(model: Recommender, check: contract.BoundCheck) -> bool:
     return check.name in OF_THE_DOOR and wing != "baselines" and not of_a_kind
 
 
+# By its docstring: people of `histories` are counted on from the last user of train, in the order given.
+EXPECTED = {("Random", "everybody_alone"), ("Random", "empty_history")}
+
+
 def cases():
     for model in MODELS:
         for check in contract.checks(model):
             marks = [pytest.mark.thorough] if comes_later(model, check) else []
+            if (type(model).__name__, check.name) in EXPECTED:
+                marks.append(
+                    pytest.mark.xfail(raises=AssertionError, reason="scores hang on the person's number")
+                )
             yield pytest.param(check, marks=marks, id=f"{check.name}-{name_of(model)}")
 
 
