@@ -139,7 +139,7 @@ def evaluate(
     context : one row a pair of `test`, for measures of pairs; a list has many pairs, and takes none
     features : for "diversity@k", a table of numbers by item id, such as genres
 
-    Warns where no pair is known, or where of more than half the pairs neither user nor item is.
+    Warns where of more than half the pairs neither the user nor the item is known.
 
     Novelty counts who met an item in train; what nobody met counts as met by one. The catalogue of coverage and
     Gini is all that is a candidate for somebody. A relevant item that is no candidate counts as missed:
@@ -204,12 +204,12 @@ def evaluate(
         lists = _Lists(model, x, of_lists, ties, features)
         figures |= lists.measure(codes, items, targets, chosen, per_user, protocol)
         protocol["relevant"] = "all" if relevant is None else f"rating >= {relevant}"
-    # People alone, or items alone, may be new by intention; where both are, or nothing is known, the ids are in doubt.
+    # People alone, or items alone, may be new by intention; where both are, the ids are in doubt.
     strange = int(((users < 0) & (items < 0)).sum())
-    if not known.any() or 2 * strange > len(x):
+    if 2 * strange > len(x):
         warnings.warn(
-            f"of {len(x):,} pairs of `test` the model knows both the user and the item of {int(known.sum()):,}, and "
-            f"neither of {strange:,}: the figures are mostly its prior's. Do ids mean the same in train and test?",
+            f"the model knows neither the user nor the item of {strange:,} of {len(x):,} pairs of `test`: the figures "
+            "are mostly its prior's. Do ids mean the same in train and test?",
             UserWarning,
             stacklevel=2,
         )

@@ -270,10 +270,18 @@ def test_the_log_is_a_copy():
 
 @pytest.mark.parametrize(
     "foreign_users, foreign_items, warns",
-    [(10, 10, True), (10, 0, True), (0, 10, True), (6, 6, True), (9, 0, False), (9, 5, False), (5, 5, False)],
+    [
+        (10, 10, True),
+        (6, 6, True),
+        (10, 6, True),
+        (10, 0, False),
+        (0, 10, False),
+        (9, 5, False),
+        (5, 5, False),
+    ],
 )
 def test_evaluate_warns_where_ids_seem_foreign(foreign_users, foreign_items, warns):
-    """New people alone, or new items alone, may be meant; nothing known at all, or both unknown, is a doubt."""
+    """New people alone, or new items alone, may be meant; where both are unknown, one may doubt the ids."""
     model = BiasOnly().fit(data_for(BiasOnly))
     test = data_for(BiasOnly, seed=1).interactions.to_frame().head(10)
     test["user"] = [f"x{n}" if n < foreign_users else user for n, user in enumerate(test.user)]
