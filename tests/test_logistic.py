@@ -530,7 +530,8 @@ def test_a_rate_that_diverges_is_reported(wing):
 
 def test_validation_without_labels_is_refused():
     blind = Interactions.from_frame(X.to_frame().drop(columns="rating"))
-    refuses(lambda: fitted(rt, DATA, blind), ValueError, ("`validation`: LogisticRegression needs a column `rating` of 0 and 1",))
+    words = ("`validation`: LogisticRegression needs a column `rating` of 0 and 1",)
+    refuses(lambda: fitted(rt, DATA, blind), ValueError, words)
 
 
 @WINGS

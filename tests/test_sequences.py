@@ -616,7 +616,8 @@ def test_histories_that_tell_nothing_are_refused_or_defined(paths):
     some = events([(u, i) for u in range(9) for i in range(1 + u % 4)])
     assert np.isfinite(fitted(rt, "GRU4Rec", some).score_matrix()).all()
     strangers = events([(99, 1), (99, 2)])
-    refuses(lambda: fitted(rt, "GRU4Rec", some, strangers), ValueError, ("`validation`: no row has both a user and an item of train",))
+    words = ("`validation`: no row has both a user and an item of train",)
+    refuses(lambda: fitted(rt, "GRU4Rec", some, strangers), ValueError, words)
     whole = events([(u, i) for u in range(3) for i in range(4)])
     refuses(
         lambda: fitted(rt, "GRU4Rec", whole, loss="bpr"),
