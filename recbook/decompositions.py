@@ -129,6 +129,8 @@ class AlternatingModel(WingRecommender):
         check_number("seed", self.seed, 0, whole=True)
 
     def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:
+        self._check_counts(train.users, train.n_users, "a user of train")
+        self._check_counts(train.items, train.n_items, "an item of train")
         self._fit_biases(train)
         rest = self._rest(train, self._user_bias)
         by_user, by_item = self._pieces(train, rest)
@@ -179,8 +181,15 @@ class AlternatingModel(WingRecommender):
             f"fewer ratings than `factors` (it is {self.factors}); raise `reg` (it is {self.reg:g}), or lower `factors`"
         )
 
+    def _check_counts(self, owners: np.ndarray, n: int, who: str) -> None:
+        """Without `reg`, fewer ratings than factors have no single solution, whether or not roundings hide it."""
+        fewest = np.bincount(owners, minlength=n).min()
+        if self.reg == 0 and fewest < self.factors:
+            raise self._singular(f"{who} has {'1 rating' if fewest == 1 else f'{fewest} ratings'}")
+
     def _fold_in(self, histories: Coded) -> tuple:
         """p (a tensor) and b of new people: the two steps of a sweep that concern them, items as they are."""
+        self._check_counts(histories.users, histories.n_users, "somebody in `histories`")
         bias = np.zeros(histories.n_users)
         if self.biased:
             residuals = histories.ratings - self._mean - self._item_bias[histories.items]

@@ -656,7 +656,7 @@ def test_equations_without_a_single_solution_are_refused(case):
             ("raise `reg`", f"it is {factors}"),
         )
         # A failed fit leaves the model as it was; a little `reg` is enough.
-        assert not hasattr(model, "history_")
+        assert not model._is_fitted
         assert np.isfinite(model.clone(reg=0.01).fit(interactions(R)).score_matrix()).all()
     # With ratings enough it is plain least squares.
     R = np.random.default_rng(1).normal(3, 1, (12, 9))
