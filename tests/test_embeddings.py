@@ -260,7 +260,7 @@ def test_the_documents_models_rank_alike_for_everybody(kind):
         if kind == "collaborative"
         else RecommenderModel(x.n_users, x.n_items, 8)
     )
-    users, items = torch.from_numpy(x.user_codes), torch.from_numpy(x.item_codes)
+    users, items = torch.tensor(x.user_codes), torch.tensor(x.item_codes)
     y = torch.from_numpy(x.ratings).float()
     optimizer, loss = torch.optim.Adam(model.parameters(), lr=0.02), nn.BCEWithLogitsLoss()
     for _step in range(300):
