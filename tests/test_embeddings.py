@@ -261,7 +261,7 @@ def test_the_documents_models_rank_alike_for_everybody(kind):
         else RecommenderModel(x.n_users, x.n_items, 8)
     )
     users, items = torch.tensor(x.user_codes), torch.tensor(x.item_codes)
-    y = torch.from_numpy(x.ratings).float()
+    y = torch.tensor(x.ratings).float()
     optimizer, loss = torch.optim.Adam(model.parameters(), lr=0.02), nn.BCEWithLogitsLoss()
     for _step in range(300):
         optimizer.zero_grad()
@@ -323,8 +323,8 @@ def test_frozen_embeddings_cannot_learn_who_is_who():
     x = data.interactions
     rng = np.random.default_rng(0)
     P, Q = (torch.from_numpy(rng.uniform(-0.05, 0.05, (n, 8))).float() for n in (x.n_users, x.n_items))
-    users, items = torch.from_numpy(x.user_codes), torch.from_numpy(x.item_codes)
-    inputs, y = torch.cat([P[users], Q[items]], 1), torch.from_numpy(x.ratings).float()
+    users, items = torch.tensor(x.user_codes), torch.tensor(x.item_codes)
+    inputs, y = torch.cat([P[users], Q[items]], 1), torch.tensor(x.ratings).float()
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 1))
     trainable = sum(p.numel() for p in net.parameters())
