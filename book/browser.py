@@ -112,6 +112,8 @@ class Browser:
     def look(self, width: int = 1440, height: int = 900, dark: bool = False) -> None:
         """Set the size of the window in CSS pixels, and what the reader's system says about dark and light."""
         self.resize(width, height)
+        # Of several browsers on a machine one alone has the keyboard; each page is to believe that it is the one.
+        self.driver.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
         self.driver.execute_cdp_cmd(
             "Emulation.setEmulatedMedia",
             {
