@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib.util
 import inspect
 import os
@@ -90,6 +91,39 @@ def is_of_torch_alone(item: pytest.Item) -> bool:
     return False
 
 
+# A model of each way to learn and to answer. What its neighbours share with it, `make test-all` asks of them, too.
+ONE_OF_A_KIND = {
+    *("UserKNN", "SlopeOne", "MatrixFactorization", "NMF", "ALS", "PureSVD", "EASE", "ImplicitALS", "BPR"),
+    *("LogisticRegression", "FactorizationMachine", "GMF", "AutoRec", "DeepFM", "GRU4Rec", "SASRec"),
+}
+
+
+def given_models(item: pytest.Item) -> Iterator[tuple[str, str | None]]:
+    """Wings, and models of them, that a test is given by its parameters: ("keras", "DIN"), or ("keras", None)."""
+    given = getattr(item, "callspec", None)
+    values = list(given.params.values()) if given else []
+    names = [value for value in values if isinstance(value, str)]
+    for value in values:
+        if value == "keras" or (inspect.ismodule(value) and value.__name__ == "recbook.keras"):
+            yield "keras", next((name for name in names if name[:1].isupper()), None)
+        elif inspect.isclass(value) and value.__module__.startswith("recbook.keras."):
+            yield "keras", value.__name__
+        elif (
+            hasattr(value, "torch") and hasattr(value, "keras") and hasattr(value, "name")
+        ):  # a pair of twins
+            yield "both", value.name
+
+
+def comes_later(item: pytest.Item, elsewhere: bool) -> bool:
+    """Whether `make test-all` alone runs a test.  elsewhere : with Keras on another backend than tensorflow"""
+    models = dict(given_models(item))
+    if elsewhere and models.get("both", "UserKNN") not in ONE_OF_A_KIND:
+        return True
+    return (
+        bool(item.get_closest_marker("torch_first")) and models.get("keras", "UserKNN") not in ONE_OF_A_KIND
+    )
+
+
 # Files whose tests are long and share nothing but what one parameter names: a worker's share is that.
 SHARED_OUT = {"test_contract", "test_twins", "test_notebooks_alone"}
 
@@ -121,9 +155,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log):
     return Shares(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest itself chooses by marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what another run has done; skip, with the reason and the remedy, what this machine cannot run."""
-    if os.environ["KERAS_BACKEND"] != "tensorflow":  # PyTorch's wing is the same whatever Keras computes with
+    elsewhere = os.environ["KERAS_BACKEND"] != "tensorflow"
+    for item in items:
+        if comes_later(item, elsewhere):
+            item.add_marker("thorough")
+    if elsewhere:  # PyTorch's wing is the same whatever Keras computes with
         config.hook.pytest_deselected(items=[item for item in items if is_of_torch_alone(item)])
         items[:] = [item for item in items if not is_of_torch_alone(item)]
     if THOROUGH:
@@ -134,6 +173,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if reason:
             for item in marked:
                 item.add_marker(pytest.mark.skip(reason=f"{marker}: {reason}"))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What the frameworks made while they were imported stays for good: Python need not look through it for garbage.
+
+    Else whoever makes many objects, such as the syntax trees of the package, waits for that again and again.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 # --- the built book in a browser --------------------------------------------------------------------------------
@@ -180,12 +228,12 @@ def axe() -> str:
 @pytest.fixture(scope="session")
 def wide(running, site, axe):
     """What one visit to a page tells, at 1440 px; see tests/visits.py."""
-    from tests.visits import visit_wide
+    from tests.visits import IN_THE_DARK, visit_wide
 
     @functools.cache
     def visit(page: str) -> dict:
         refresh(running, site)
-        return visit_wide(running, f"{site}/{page}.html", axe)
+        return visit_wide(running, f"{site}/{page}.html", axe, page in IN_THE_DARK)
 
     return visit
 

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from tests.built_book import PAGES, TABBED
-from tests.visits import AXE, CONTRAST, THEIRS
+from tests.visits import AXE, CONTRAST, IN_THE_DARK, THEIRS
 
 pytestmark = pytest.mark.browser
 
@@ -23,8 +23,10 @@ PICTURED = {"index": 1, "chapters/introduction": 1}
 MODES = pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 
 
-@MODES
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    ("page", "dark"),
+    [*((page, False) for page in PAGES), *((page, True) for page in sorted(IN_THE_DARK))],
+)
 def test_axe_finds_nothing_of_ours(wide, page, dark) -> None:
     assert [entry[:3] for entry in wide(page)[dark]["axe"] if not entry[3]] == []
 

@@ -617,6 +617,7 @@ def test_multvae_meets_its_figure_on_movielens(movielens, recorded):
     assert recorded["lists"]["models"]["MultVAE, Keras"]["mean"] >= 0.43
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_cfgan_beats_popularity_on_movielens(movielens):
     """A28: with the pull to 0 it does, the game alone does not."""

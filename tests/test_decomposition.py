@@ -847,6 +847,7 @@ def test_svd_of_movielens_is_scipys(folds):
 # ---------------------------------------------------------------- memory
 
 
+@pytest.mark.torch_first
 @pytest.mark.slow
 @pytest.mark.parametrize("wing", ["torch", "keras"])
 def test_nothing_has_the_size_users_times_items(wing):

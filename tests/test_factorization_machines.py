@@ -658,6 +658,7 @@ MACHINE_CHANGES = {
 HYBRID_CHANGES = {**MACHINE_CHANGES, "loss": "bpr", "negatives": 2}
 
 
+@pytest.mark.torch_first
 @WINGS
 @pytest.mark.parametrize("name", [*MACHINE_CHANGES, "loss", "negatives"])
 def test_each_argument_of_a_machine_matters(wing, name):
@@ -669,6 +670,7 @@ def test_each_argument_of_a_machine_matters(wing, name):
     assert np.abs(one - other).max() > 1e-3
 
 
+@pytest.mark.torch_first
 @WINGS
 @pytest.mark.parametrize("name", [*HYBRID_CHANGES, "max_sampled"])
 def test_each_argument_of_a_hybrid_matters(wing, name):
@@ -815,6 +817,7 @@ def test_cold_films_of_movielens_are_ranked_from_their_genres_better_than_chance
     assert found["ndcg@10"] > 1.3 * chance["ndcg@10"]
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_lightfms_own_example(movielens):
     """The figures of LightFM's documentation: each user's first ten ratings of u.data held out, all else positive.

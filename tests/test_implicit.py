@@ -408,6 +408,7 @@ def test_a_new_person_is_held_against_what_training_draws(sampling):
     close(found, q @ best + b, 1e-5)
 
 
+@pytest.mark.torch_first
 @WINGS
 def test_people_never_seen_are_ranked_as_by_the_training(wing):
     world = datasets.make_taste_groups(n_users=60, n_items=40, seed=1)
@@ -610,6 +611,7 @@ def test_bpr_on_movielens(fold):
     assert early[0] == pytest.approx(early[1], abs=2e-3)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_the_best_at_ratings_are_the_worst_rankers(fold):
     train, test = fold

@@ -293,6 +293,7 @@ def test_training_survives_logits_of_800(wing):
 BASE = {"epochs": 4, "learning_rate": 0.05, "batch_size": 16, "reg": 1e-3}
 
 
+@pytest.mark.torch_first
 @pytest.mark.backends
 @WINGS
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ def models(tmp_path_factory) -> list[Path]:
     return paths
 
 
+@pytest.mark.torch_first
 @pytest.mark.slow
 @pytest.mark.skipif(not can_measure(), reason="peak memory is set back through /proc/self/clear_refs")
 @pytest.mark.parametrize("wing", ["torch", "keras"])
@@ -106,6 +107,7 @@ print(json.dumps([rows, status("VmHWM") - before]))
 """
 
 
+@pytest.mark.torch_first
 @pytest.mark.slow
 @pytest.mark.skipif(not can_measure(), reason="peak memory is set back through /proc/self/clear_refs")
 @pytest.mark.parametrize("wing", ["torch", "keras"])

@@ -1088,6 +1088,7 @@ SURPRISE = {
 }
 
 
+@pytest.mark.torch_first
 @pytest.mark.slow
 @WINGS
 @pytest.mark.parametrize("published", SURPRISE)
@@ -1139,6 +1140,7 @@ def test_twins_agree_in_every_prediction_on_movielens(name, parameters, folds):
 # ---------------------------------------------------------------- memory
 
 
+@pytest.mark.torch_first
 @pytest.mark.slow
 @pytest.mark.parametrize("wing", ["torch", "keras"])
 def test_a_million_ratings_fit_into_two_gib(wing):

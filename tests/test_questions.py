@@ -63,6 +63,7 @@ def small_blocks(monkeypatch):
                 monkeypatch.setattr(module, name, 30)
 
 
+@pytest.mark.torch_first
 @BOTH
 @pytest.mark.parametrize("name", NAMES)
 def test_people_are_prepared_once_however_many_blocks_they_are_scored_in(
@@ -117,6 +118,7 @@ def test_evaluate_prepares_people_once(small_blocks, monkeypatch):
 # ---------------------------------------------------------------- in many ways
 
 
+@pytest.mark.torch_first
 @BOTH
 @pytest.mark.parametrize("name", NAMES)
 def test_a_history_is_any_iterable_and_is_read_once(name, wing):
@@ -197,6 +199,7 @@ def validation(model, change: str) -> Interactions:
     return x.take(np.zeros(0, int)) if change == "empty" else x
 
 
+@pytest.mark.torch_first
 @BOTH
 @pytest.mark.parametrize("name", LEARNERS)
 @pytest.mark.parametrize("change", ["strangers", "strange items", "empty", "no ratings"])

@@ -242,6 +242,7 @@ def test_constructors_only_store_and_clones_are_blank(cls):
     assert eval(repr(model), {cls.__name__: cls}).get_params() == model.get_params()
 
 
+@pytest.mark.torch_first
 @EACH_CLASS
 def test_a_second_fit_starts_afresh(cls):
     first, second = data_for(cls, 1), data_for(cls)
