@@ -104,7 +104,7 @@ def given_models(item: pytest.Item) -> Iterator[tuple[str, str | None]]:
     values = list(given.params.values()) if given else []
     names = [value for value in values if isinstance(value, str)]
     for value in values:
-        if value == "keras" or (inspect.ismodule(value) and value.__name__ == "recbook.keras"):
+        if (isinstance(value, str) and value == "keras") or (inspect.ismodule(value) and value.__name__ == "recbook.keras"):
             yield "keras", next((name for name in names if name[:1].isupper()), None)
         elif inspect.isclass(value) and value.__module__.startswith("recbook.keras."):
             yield "keras", value.__name__
