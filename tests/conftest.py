@@ -104,7 +104,8 @@ def given_models(item: pytest.Item) -> Iterator[tuple[str, str | None]]:
     values = list(given.params.values()) if given else []
     names = [value for value in values if isinstance(value, str)]
     for value in values:
-        if (isinstance(value, str) and value == "keras") or (inspect.ismodule(value) and value.__name__ == "recbook.keras"):
+        wing = value.__name__.removeprefix("recbook.") if inspect.ismodule(value) else value
+        if isinstance(wing, str) and wing == "keras":
             yield "keras", next((name for name in names if name[:1].isupper()), None)
         elif inspect.isclass(value) and value.__module__.startswith("recbook.keras."):
             yield "keras", value.__name__
