@@ -350,7 +350,7 @@ def pytest(name: str, *arguments: object, threads: int = 1, env: dict[str, str] 
 def notebooks(*options: object, name: str = "notebooks", **how: object) -> None:
     pytest(
         name, "chapters", "-p", "tests.nbval_tolerance", *options,
-        "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", "-W", "ignore", **how,
+        "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", **how,
     )  # fmt: skip
 
 
