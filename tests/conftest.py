@@ -229,12 +229,12 @@ def axe() -> str:
 @pytest.fixture(scope="session")
 def wide(running, site, axe):
     """What one visit to a page tells, at 1440 px; see tests/visits.py."""
-    from tests.visits import IN_THE_DARK, visit_wide
+    from tests.visits import OF_EACH_KIND, visit_wide
 
     @functools.cache
     def visit(page: str) -> dict:
         refresh(running, site)
-        return visit_wide(running, f"{site}/{page}.html", axe, page in IN_THE_DARK)
+        return visit_wide(running, f"{site}/{page}.html", axe, THOROUGH or page in OF_EACH_KIND)
 
     return visit
 

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from tests.built_book import PAGES, TABBED
-from tests.visits import AXE, CONTRAST, IN_THE_DARK, THEIRS
+from tests.visits import AXE, CONTRAST, OF_EACH_KIND, THEIRS
 
 pytestmark = pytest.mark.browser
 
@@ -23,9 +23,14 @@ PICTURED = {"index": 1, "chapters/introduction": 1}
 MODES = pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 
 
+CLOSELY = [
+    pytest.param(page, marks=[] if page in OF_EACH_KIND else [pytest.mark.thorough], id=page) for page in PAGES
+]
+
+
 @pytest.mark.parametrize(
     ("page", "dark"),
-    [*((page, False) for page in PAGES), *((page, True) for page in sorted(IN_THE_DARK))],
+    [*((page, False) for page in PAGES), *((page, True) for page in sorted(OF_EACH_KIND))],
 )
 def test_axe_finds_nothing_of_ours(wide, page, dark) -> None:
     assert [entry[:3] for entry in wide(page)[dark]["axe"] if not entry[3]] == []
@@ -118,7 +123,7 @@ def test_texts_of_pictures_are_judged(alt, content, hidden, wrong) -> None:
 # --- keyboard -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", CLOSELY)
 def test_every_control_is_reached_by_keyboard_and_seen(wide, page) -> None:
     told = wide(page)
     controls = told["controls"]
@@ -128,7 +133,7 @@ def test_every_control_is_reached_by_keyboard_and_seen(wide, page) -> None:
     assert [controls[number] for number, seen in told["forwards"] if number >= 0 and not seen] == []
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", CLOSELY)
 def test_the_keyboard_is_not_trapped(wide, page) -> None:
     backwards = [number for number, _ in wide(page)["backwards"]]
     assert len(backwards) >= 5
