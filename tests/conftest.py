@@ -118,7 +118,7 @@ def given_models(item: pytest.Item) -> Iterator[tuple[str, str | None]]:
 def comes_later(item: pytest.Item, elsewhere: bool) -> bool:
     """Whether `make test-all` alone runs a test.  elsewhere : with Keras on another backend than tensorflow"""
     models = dict(given_models(item))
-    if elsewhere and models.get("both", "UserKNN") not in ONE_OF_A_KIND:
+    if elsewhere and any(name and name not in ONE_OF_A_KIND for name in models.values()):
         return True
     return (
         bool(item.get_closest_marker("torch_first")) and models.get("keras", "UserKNN") not in ONE_OF_A_KIND

@@ -24,7 +24,8 @@ MODES = pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 
 
 CLOSELY = [
-    pytest.param(page, marks=[] if page in OF_EACH_KIND else [pytest.mark.thorough], id=page) for page in PAGES
+    pytest.param(page, marks=[] if page in OF_EACH_KIND else [pytest.mark.thorough], id=page)
+    for page in PAGES
 ]
 
 
