@@ -3,7 +3,7 @@ PYTHON ?= python3
 COMMANDS = book serve lab workshop pdf shots linkcheck test test-all test-fast test-lowest bench experiments lint format setup clean
 
 .DEFAULT_GOAL := help
-.PHONY: help run $(COMMANDS)
+.PHONY: help run topic $(COMMANDS)
 
 help:
 	@$(PYTHON) tasks.py help
@@ -11,6 +11,10 @@ help:
 # ARGS passes options on, for instance: make bench ARGS=neighbors
 $(COMMANDS):
 	@$(PYTHON) tasks.py $@ $(ARGS)
+
+# make topic NAME=content
+topic:
+	@$(PYTHON) tasks.py topic $(NAME)
 
 # make run ARGS=chapters/neighbors.ipynb
 run:

@@ -25,8 +25,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from book import spreads
-from recbook import instruction_set
+from book import rooms, spreads
+from recbook.core import instruction_set
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -315,10 +315,23 @@ def lint(arguments: argparse.Namespace | None = None) -> None:
 
 
 def format_code(arguments: argparse.Namespace) -> None:
-    """let ruff mend style and formatting"""
+    """let ruff mend style and formatting; bring the wings' lists of models up to date"""
     setup()
+    rooms.write_exports()
     call(PYTHON, "-m", "ruff", "check", "--fix", ".")
     must(PYTHON, "-m", "ruff", "format", ".")
+
+
+def topic(arguments: argparse.Namespace) -> None:
+    """write the rooms of a new topic as a skeleton: tasks.py topic NAME (make topic NAME=content)"""
+    try:
+        files = rooms.write_topic(arguments.name)
+    except ValueError as error:
+        raise TaskError(str(error)) from error
+    print("\n".join(path.relative_to(ROOT).as_posix() for path in files))
+    print(
+        f"Enter chapters/{arguments.name} in _toc.yml; `pytest -k {arguments.name}` says what is to be written."
+    )
 
 
 def pytest(name: str, *arguments: object, threads: int = 1, env: dict[str, str] | None = None) -> None:
@@ -349,7 +362,7 @@ def pytest(name: str, *arguments: object, threads: int = 1, env: dict[str, str] 
 
 def notebooks(*options: object, name: str = "notebooks", **how: object) -> None:
     pytest(
-        name, "chapters", "-p", "tests.nbval_tolerance", *options,
+        name, "chapters", "-p", "tests.helpers.nbval_tolerance", *options,
         "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", **how,
     )  # fmt: skip
 
@@ -482,7 +495,7 @@ def run_with_variants(before: list[tuple[str, str, object]]) -> None:
 def under(variant: spreads.Variant, name: str) -> None:
     with beside_busy_processes(variant.busy):
         notebooks(
-            ROOT / "tests" / "test_twins.py", "--nbval", name=name, threads=variant.threads,
+            ROOT / "tests" / "package" / "test_twins.py", "--nbval", name=name, threads=variant.threads,
             env={instruction_set.CHOICE: variant.instructions},
         )  # fmt: skip
 
@@ -492,8 +505,10 @@ def failures_by_file(report: Path) -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     for case in ElementTree.parse(report).iter("testcase") if report.is_file() else ():
         parts = (case.get("classname") or case.get("name")).replace("/", ".").split(".")
+        named = (part for part in parts if part.startswith("test_"))
         file = next(
-            (part for part, after in zip(parts, [*parts[1:], ""], strict=True) if after == "ipynb"), parts[1]
+            (part for part, after in zip(parts, [*parts[1:], ""], strict=True) if after == "ipynb"),
+            next(named, ""),
         )
         failed, ran = found.get(file, (0, 0))
         bad = case.find("failure") is not None or case.find("error") is not None
@@ -568,7 +583,7 @@ def test_lowest(arguments: argparse.Namespace) -> None:
     def smoke(name: str) -> None:
         # -W default: what old versions warn of is shown, and is no failure.
         must(
-            LOWEST_PYTHON, "-m", "pytest", "-q", "-W", "default", "-m", "lowest", "tests/test_lowest.py",
+            LOWEST_PYTHON, "-m", "pytest", "-q", "-W", "default", "-m", "lowest", "tests/package/test_lowest.py",
             f"--junitxml={REPORTS / f'{name}.xml'}",
             env=environment(threads=1, numpy=ranges["numpy"], KERAS_BACKEND=name),
         )  # fmt: skip
@@ -826,6 +841,7 @@ COMMANDS = {
     "bench": bench,
     "experiments": experiments,
     "run": run,
+    "topic": topic,
     "lint": lint,
     "format": format_code,
     "setup": setup,
@@ -853,6 +869,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="only notebooks and twins, as on other machines (over an hour)",
     )
+    made["topic"].add_argument("name", metavar="NAME", help="of the topic: lower case, words joined by _")
     made["run"].add_argument("notebooks", nargs="+", metavar="NOTEBOOK")
     made["run"].add_argument(
         "--once", action="store_true", help="store the outputs, and measure nothing: for drafts"

@@ -32,9 +32,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import _shared as shared  # noqa: E402
 
 from recbook import datasets  # noqa: E402
-from recbook.clicks import Behaviours  # noqa: E402
 from recbook.interactions import Dataset, Interactions  # noqa: E402
 from recbook.recommender import Coded  # noqa: E402
+from recbook.shared.ctr import Behaviours  # noqa: E402
 
 FEW, ROUNDS = 1, 3
 MANY = {"DeepFM": 5, "DIN": 3}

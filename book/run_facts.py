@@ -49,7 +49,7 @@ def backend() -> str | None:
     """Keras' backend as a chapter gets it; None without Keras."""
     if importlib.util.find_spec("keras") is None:
         return None
-    from recbook.keras import backend
+    from recbook.keras import _backend as backend
 
     return backend.name()
 

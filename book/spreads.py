@@ -43,7 +43,7 @@ class Variant(NamedTuple):
     """One way of executing a notebook."""
 
     name: str
-    instructions: str  # of recbook.instruction_set
+    instructions: str  # of recbook.core.instruction_set
     threads: int = 1
     busy: bool = False  # beside processes that keep every core busy
 

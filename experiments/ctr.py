@@ -16,10 +16,10 @@ import pandas as pd  # noqa: E402
 
 import recbook.torch.ctr as rt  # noqa: E402
 from recbook import metrics, results, splits  # noqa: E402
-from recbook.clicks import Behaviours  # noqa: E402
 from recbook.datasets import fetch_movielens  # noqa: E402
 from recbook.interactions import Dataset, Interactions  # noqa: E402
 from recbook.recommender import Coded, Recommender  # noqa: E402
+from recbook.shared.ctr import Behaviours  # noqa: E402
 from recbook.torch.factorization_machines import FactorizationMachine  # noqa: E402
 from recbook.torch.logistic import LogisticRegression  # noqa: E402
 

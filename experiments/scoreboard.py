@@ -236,7 +236,7 @@ def main(everything: bool) -> None:
             for metric, difference in differences.items():
                 if difference > allowed_difference(name, figures[name]["figures"][metric]):
                     raise SystemExit(
-                        f"{name}: the wings differ by {difference:.2g} in {metric}; see tests/test_twins.py"
+                        f"{name}: the wings differ by {difference:.2g} in {metric}; see tests/package/test_twins.py"
                     )
             figures[name]["twin_differences"] = differences
         short = {metric: round(one["mean"], 4) for metric, one in figures[name]["figures"].items()}

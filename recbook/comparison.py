@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recbook.core.blocks import blocks
 from recbook.evaluation import CATALOGUE, LOWER_IS_BETTER, Report, parse_metric
 
 # Measures of pairs whose figure is a mean over pairs: the mean within a user, to be weighted by the user's pairs.
@@ -21,7 +22,6 @@ MEANS = {
 OF_ALL = ("n_pairs", "n_users", "unknown")
 OF_PAIRS = ("clip", "labels", "context")
 OF_LISTS = ("relevant", "candidates", "ties")
-CELLS_PER_BLOCK = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -157,11 +157,10 @@ def _resampled(
 ) -> np.ndarray:
     """(n,) differences of the weighted means of the two columns of `values`, (n_users, 2)."""
     n_users = len(values)
-    step = max(1, CELLS_PER_BLOCK // n_users)
     table = np.column_stack([values * weights[:, None], weights])
     found = []
-    for start in range(0, n, step):
-        size = min(step, n - start)
+    for block in blocks(n, n_users):
+        size = min(block.stop, n) - block.start
         drawn = rng.integers(n_users, size=(size, n_users)) + n_users * np.arange(size)[:, None]
         times = np.bincount(drawn.ravel(), minlength=size * n_users).reshape(size, n_users)
         sums = times @ table

@@ -32,9 +32,9 @@ import pandas as pd
 import pooch
 import requests
 
+from recbook.core.storage import atomic_write
 from recbook.errors import DataError, FileFormatError
 from recbook.interactions import Dataset, Interactions
-from recbook.storage import atomic_write
 from recbook.worlds import (  # noqa: F401  they are asked for as datasets.make_*
     World,
     make_biases,

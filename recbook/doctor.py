@@ -40,7 +40,7 @@ print("RECBOOK", {facts})
 """
 FACTS = {
     "torch": "__import__('torch').__version__, wing.EASE().device_.type, __import__('torch').get_num_threads()",
-    "keras": "__import__('keras').__version__, wing.EASE().device_.split(':')[0], wing.base.backend.name()",
+    "keras": "__import__('keras').__version__, wing.EASE().device_.split(':')[0], wing._backend.name()",
 }
 
 

@@ -5,8 +5,11 @@ would expect, so `except ValueError` keeps working.
 """
 
 
-class NotFittedError(RuntimeError):
-    """The model was asked for something that only `fit` (or `load`) can give it."""
+class NotFittedError(RuntimeError, AttributeError):
+    """The model was asked for something that only `fit` (or `load`) can give it.
+
+    It is an AttributeError, too: before `fit`, hasattr(model, "history_") is False.
+    """
 
 
 class UnknownIdError(KeyError):

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from recbook import metrics as measures
+from recbook.core.blocks import blocks
+from recbook.core.ragged import Ragged
 from recbook.errors import NotSupportedError
 from recbook.interactions import Dataset, Interactions, as_ids, as_interactions, plain
-from recbook.questions import Question, raise_unknown
-from recbook.ragged import Ragged
-from recbook.recommender import PAIRS_PER_BLOCK, UNKNOWN, Recommender, check_choice
+from recbook.recommender import UNKNOWN, Question, Recommender, check_choice, raise_unknown
 
 # Of pairs: ratings, labels (with what the model predicts cut in two), labels and scores, labels and probabilities.
 RATING: dict[str, Callable[..., float]] = {"rmse": measures.rmse, "mae": measures.mae, "mse": measures.mse}
@@ -158,7 +158,6 @@ def evaluate(
     """
     if not isinstance(model, Recommender):
         raise TypeError(f"`model` is a {type(model).__name__}; give a fitted model of recbook")
-    model._check_fitted()
     check_choice("unknown", unknown, UNKNOWN)
     check_choice("ties", ties, measures.TIES)
     of_pairs, of_lists = _parse(metrics)
@@ -464,7 +463,7 @@ class _Lists:
         self.n_items = len(model.item_ids_)
         asked = {measure for measure, _ in wanted.values()}
         self.longest = max((k for measure, k in wanted.values() if measure in RANKING), default=None)
-        self.shares = _shares(model) if "novelty" in asked else None
+        self.shares = model.question().shares() if "novelty" in asked else None
         self.features = _features(model, features) if "diversity" in asked else None
         # Of each item: is it a candidate for somebody; its chance to be in nobody's list; how many lists have it.
         self.offered = np.zeros(self.n_items, bool)
@@ -492,9 +491,8 @@ class _Lists:
             if measure not in CATALOGUE
         }
         out_of_reach = 0
-        step = max(1, PAIRS_PER_BLOCK // self.n_items)
-        for start in range(0, len(ranked), step):
-            block = ranked[start : start + step]
+        for cut in blocks(len(ranked), self.n_items):
+            block = ranked[cut]
             columns, scores = candidates.scores(self.x.user_ids[block], codes[block])
             cells, real = by_user.padded(block)
             row, cell = np.nonzero(real)
@@ -584,18 +582,6 @@ class _Lists:
         if measure == "coverage":
             return float(1 - self.missed[k][self.offered].mean())
         return measures.gini(self.exposure[k][self.offered])
-
-
-def _shares(model: Recommender) -> np.ndarray:
-    """Share of the users of train who met each item; what nobody met counts as met by one."""
-    if model._train is None:
-        raise NotSupportedError(
-            "novelty: this model was saved without its history, so who met what in train is not known; "
-            "save it with include_history=True"
-        )
-    met = np.unique(model._train.users * model._train.n_items + model._train.items) % model._train.n_items
-    n_users = len(np.unique(model._train.users))
-    return np.maximum(np.bincount(met, minlength=len(model.item_ids_)), 1) / n_users
 
 
 def _features(model: Recommender, features: pd.DataFrame | None) -> np.ndarray:

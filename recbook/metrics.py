@@ -20,11 +20,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recbook.ragged import top_k
+from recbook.core.blocks import blocks
+from recbook.core.ragged import top_k
 
 TIES = ("expected", "first")
 DENOMINATORS = ("target", "min")
-CELLS_PER_BLOCK = 2_000_000
 
 
 # ---------------------------------------------------------------- ratings
@@ -864,8 +864,7 @@ def _cut(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def _blocks(scores: np.ndarray) -> Iterator[slice]:
-    step = max(1, CELLS_PER_BLOCK // scores.shape[1])
-    return (slice(start, start + step) for start in range(0, len(scores), step))
+    return blocks(len(scores), scores.shape[1])
 
 
 def _check_lists(scores, relevant, k: int, ties: str) -> tuple[np.ndarray, np.ndarray]:

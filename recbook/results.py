@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from recbook.definitions import Program
+from recbook.core.definitions import Program
+from recbook.core.storage import atomic_write
 from recbook.errors import DataError
-from recbook.storage import atomic_write
 
 PACKAGE = Path(__file__).resolve().parent
 FOLDER = PACKAGE.parent / "results"
@@ -113,7 +113,7 @@ def _rounded(value: Any) -> Any:
 
 
 def code_hash(script: Path) -> str:
-    """sha256 of the definitions that a script reaches, as `recbook.definitions` tells; names of modules, imports,
+    """sha256 of the definitions that a script reaches, as `recbook.core.definitions` tells; names of modules, imports,
     comments, docstrings, layout and the place of a definition do not count.
 
     Not entered are `fetch_*` of `recbook.datasets`, for what these give is held by a hash of its own, and this module,

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from recbook.core.blocks import blocks
 from recbook.interactions import Dataset, Interactions, as_interactions, plain
 
 DISTRIBUTIONS = ("uniform", "popularity")
 ROUNDS = 12
-CELLS_PER_BLOCK = 2_000_000
 
 
 def batches(
@@ -149,15 +149,14 @@ class NegativeSampler:
         users, rows = np.unique(people, return_inverse=True)
         point = rng.random(len(people))
         drawn = np.empty(len(people), np.int64)
-        step = max(1, CELLS_PER_BLOCK // self.n_items)
-        for start in range(0, len(users), step):
-            block = users[start : start + step]
+        for cut in blocks(len(users), self.n_items):
+            block, start = users[cut], cut.start
             weights = np.where(self.is_positive(block[:, None], np.arange(self.n_items)), 0.0, self.weights)
             total = np.cumsum(weights, axis=1)
             total /= total[:, -1:]
             # One sorted search through all rows: row r occupies r … r + 1. The first total above the point
             # belongs to an item with weight, since the total rises there.
-            here = (rows >= start) & (rows < start + step)
+            here = (rows >= start) & (rows < cut.stop)
             row = rows[here] - start
             total += np.arange(len(block))[:, None]
             key = np.minimum(row + point[here], np.nextafter(row + 1.0, 0))

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from recbook.core.progress import bar
 from recbook.errors import DivergedError
 from recbook.evaluation import LOWER_IS_BETTER, evaluate, parse_metric
 from recbook.interactions import Dataset, Interactions, as_interactions
-from recbook.progress import bar
 from recbook.recommender import Recommender
 from recbook.splits import random_split
 
@@ -47,9 +47,21 @@ class Search:
         )
 
 
+def space(model: Recommender | type[Recommender]) -> dict[str, Sequence]:
+    """Where a model's own hyper-parameters may have better values: what `random_search` draws from.
+
+    model : a model, or its class. By hyper-parameter a list of values, (low, high), or (low, high, "log"); what only
+    says how much to compute, or where, is left out.
+    """
+    return {name: one.search for name, one in model._arguments.items() if one.search is not None}
+
+
+_SPACE = space  # `random_search` has an argument of that name
+
+
 def random_search(
     model: Recommender,
-    space: Mapping[str, Sequence],
+    space: Mapping[str, Sequence] | None,
     train: Interactions | Dataset,
     metric: str = "ndcg@10",
     n_trials: int = 20,
@@ -71,6 +83,7 @@ def random_search(
     model : what is tried, as model.clone(**setting); its other hyper-parameters stay
     space : by hyper-parameter, a list of values, each equally likely; or a tuple (low, high), uniform; or
         (low, high, "log"), uniform on the logarithm. Two whole numbers give whole numbers, both ends included.
+        None takes the model's own, `tuning.space(model)`.
     metric : a name that `evaluate` knows
     n_trials : no setting is tried twice, so a small space ends the search earlier
     seed : trial t draws from `np.random.default_rng([seed, t])`: more trials leave the first ones as they were
@@ -94,6 +107,7 @@ def random_search(
     measure, _ = parse_metric(metric)
     if isinstance(n_trials, bool) or not isinstance(n_trials, int | np.integer) or n_trials < 1:
         raise ValueError(f"`n_trials` is {n_trials!r}; give a whole number, at least 1")
+    space = _SPACE(model) if space is None else space
     _check_space(model, space)
     rest, held_out, how = _cut(train, validation, seed)
     options = {

@@ -1,1 +1,1 @@
-"""The tests. A package, so that pytest finds the notebook plugin by its name: -p tests.nbval_tolerance."""
+"""The tests. A package, so that pytest finds the notebook plugin by its name: -p tests.helpers.nbval_tolerance."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
-from recbook import instruction_set
+from recbook.core import instruction_set
 
 # Before NumPy or any framework is imported. The default backend of the Keras wing's tests is tensorflow; the others are
 # asked for by name: KERAS_BACKEND=jax pytest -m backends
@@ -192,7 +192,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def site() -> Iterator[str]:
     """The address of the built book; built first where it is missing or stale."""
     from book import browser
-    from tests import built_book
+    from tests.helpers import built_book
 
     built_book.build()
     with browser.serve(built_book.HTML) as address:
@@ -228,8 +228,8 @@ def axe() -> str:
 
 @pytest.fixture(scope="session")
 def wide(running, site, axe):
-    """What one visit to a page tells, at 1440 px; see tests/visits.py."""
-    from tests.visits import OF_EACH_KIND, visit_wide
+    """What one visit to a page tells, at 1440 px; see tests/helpers/visits.py."""
+    from tests.helpers.visits import OF_EACH_KIND, visit_wide
 
     @functools.cache
     def visit(page: str) -> dict:
@@ -242,7 +242,7 @@ def wide(running, site, axe):
 @pytest.fixture(scope="session")
 def phone(running, site):
     """What one visit to a page tells, at 390 px."""
-    from tests.visits import visit_on_a_phone
+    from tests.helpers.visits import visit_on_a_phone
 
     @functools.cache
     def visit(page: str) -> dict:

@@ -18,7 +18,7 @@ from recbook.errors import DivergedError, NotFittedError, NotSupportedError, Unk
 from recbook.interactions import Dataset, Interactions
 from recbook.recommender import Recommender
 
-PACKAGE = Path(inspect.getfile(Recommender)).parent
+PACKAGE = Path(__file__).resolve().parents[1]
 REFUSALS = (ValueError, TypeError, UnknownIdError, NotSupportedError, NotFittedError, DivergedError)
 WORDS = ("Comedy", "War|Drama", "Drama", "Comedy|Romance")
 WARM = 9999  # an item of the tables that is in no interaction

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 
-from recbook.keras import backend  # noqa: F401  (it chooses a backend, before anything imports Keras)
+from recbook.keras import _backend  # noqa: F401  (it chooses a backend, before anything imports Keras)
 
 # isort: split
+from recbook.core.storage import MAX_BYTES
+from recbook.recommender import Recommender, restore
+
+# isort: split
+# Found in the rooms, and written by `python tasks.py format`:
 from recbook.keras.autoencoders import CFGAN, AutoRec, MultVAE
 from recbook.keras.ctr import DIN, DeepFM, WideAndDeep
 from recbook.keras.decomposition import ALS, PCA, PureSVD
@@ -19,8 +24,6 @@ from recbook.keras.ncf import GMF, MLP, NeuMF
 from recbook.keras.neighbors import ItemKNN, SlopeOne, UserKNN
 from recbook.keras.sequences import DecisionPath, GRU4Rec
 from recbook.keras.transformers import BERT4Rec, SASRec
-from recbook.recommender import Recommender, restore
-from recbook.storage import MAX_BYTES
 
 __all__ = [
     "ALS",
@@ -40,20 +43,21 @@ __all__ = [
     "ItemKNN",
     "LightFM",
     "LogisticRegression",
-    "MLP",
     "MatrixFactorization",
+    "MLP",
     "MultVAE",
-    "NMF",
     "NeuMF",
+    "NMF",
     "PCA",
     "PureSVD",
     "SASRec",
-    "SVDpp",
     "SlopeOne",
+    "SVDpp",
     "UserKNN",
     "WideAndDeep",
     "load",
 ]
+# (end of what was found)
 
 
 def load(path: str | os.PathLike, *, device: str = "auto", max_bytes: int = MAX_BYTES) -> Recommender:

@@ -8,9 +8,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from recbook.decompositions import AlternatingModel, Block, MeanFilledModel, ZeroFilledModel
-from recbook.keras import backend
-from recbook.keras.base import KerasRecommender
+from recbook.keras import _backend as backend
+from recbook.keras._model import KerasModel
+from recbook.shared import decomposition as shared
+from recbook.shared.decomposition import Block
 
 Tensor = keras.KerasTensor
 
@@ -61,76 +62,16 @@ def weighted_sums(others, values, owner, count, vectors):
     return per_owner(owner, count, (values[:, None, :] @ gather(others, vectors))[:, 0])
 
 
-class _Decomposition(KerasRecommender):
-    """Scores are dot products of two tables of vectors, plus a level."""
-
-    def _to_blocks(self, blocks: list[Block]) -> list[Pieces]:
-        tensors = [map(self._to_tensor, (b.others, b.values, b.owner, b.count)) for b in blocks]
-        return [Pieces(block.owners, *four) for block, four in zip(blocks, tensors, strict=True)]
-
-    def _dots(self, P, users, items) -> np.ndarray:
-        """p_uᵀq_i of n pairs."""
-        with self._scope():
-            p, q = ops.take(P, users, axis=0), ops.take(self._item_factors, items, axis=0)
-            return self._to_numpy(ops.sum(p * q, axis=1))
-
-    def _all_dots(self, P, users, items) -> np.ndarray:
-        """P Qᵀ, (len(users), len(items))."""
-        with self._scope():
-            p, q = ops.take(P, users, axis=0), ops.take(self._item_factors, items, axis=0)
-            return self._to_numpy(p @ ops.transpose(q))
-
-    def _cosines(self, Q, items) -> np.ndarray:
-        """Cosines of some rows of Q with all."""
-        with self._scope():
-            length = ops.sqrt(ops.sum(ops.square(Q), axis=1, keepdims=True))
-            Q = Q / ops.where(length > 1e-12, length, ops.ones_like(length))
-            return self._to_numpy(ops.take(Q, items, axis=0) @ ops.transpose(Q))
+def to_pieces(model: KerasModel, blocks: list[Block]) -> list[Pieces]:
+    tensors = [map(model._to_tensor, (b.others, b.values, b.owner, b.count)) for b in blocks]
+    return [Pieces(block.owners, *four) for block, four in zip(blocks, tensors, strict=True)]
 
 
-class ALS(_Decomposition, AlternatingModel):
-    """Alternating least squares with a penalty weighted by counts (ALS-WR; Zhou et al. 2008).
+class ALS(shared.ALS, KerasModel):
+    _to_pieces = to_pieces
 
-    r̂_ui = μ + b_u + b_i + p_uᵀq_i. Mean and biases are fitted first (`preprocessing.fit_biases`); then q for
-    all items while p stands still, and p for all users while q does, each a ridge regression solved exactly,
-    `epochs` times. What falls from sweep to sweep is J = Σ (r_ui - r̂_ui)² + reg (Σ n_u ‖p_u‖² + Σ n_i ‖q_i‖²)
-    over known pairs, n_u and n_i the numbers of ratings: equations (dc-objective) and (dc-als). `history_` has J
-    after each sweep, and "validation_rmse" where `fit` got validation data.
-
-    People never seen are folded in by the same equation, without training.
-
-    factors : length of p and q;  epochs : sweeps
-    reg : λ;  weighted : False takes 1 for n_u and n_i, which needs a `reg` about a hundred times as large
-    biased : False leaves μ, b_u and b_i out
-    seed : of the normal start of p, with variance 1 / factors
-    device : "auto", "cpu", "cuda"
-
-    The defaults were chosen on a fifth of the first fold's train of MovieLens-100K (experiments/decomposition.py).
-    Raises DivergedError where the equations have no single solution, as with reg=0 and few ratings.
-    """
-
-    supports = frozenset({"histories", "similar_items"})
-
-    def __init__(
-        self,
-        factors: int = 16,
-        epochs: int = 10,
-        reg: float = 0.15,
-        biased: bool = True,
-        weighted: bool = True,
-        seed: int = 0,
-        device: str = "auto",
-    ):
-        self.factors = factors
-        self.epochs = epochs
-        self.reg = reg
-        self.biased = biased
-        self.weighted = weighted
-        self.seed = seed
-        self.device = device
-
-    def _least_squares(self, blocks: list[Pieces], factors) -> tuple[Tensor, float]:
-        found, explained = [], 0.0
+    def _least_squares(self, blocks: list[Pieces], factors: np.ndarray) -> tuple[np.ndarray, float]:
+        factors, found, explained = self._to_tensor(factors), [], 0.0
         with self._scope():
             more = ops.eye(self.factors), np.float32(self.reg), np.float32(self.weighted)
             for block in blocks:
@@ -140,22 +81,14 @@ class ALS(_Decomposition, AlternatingModel):
                     raise self._singular("a matrix could not be factorised") from error
                 found.append(p[: block.n_owners])
                 explained += float(self._to_numpy(ops.sum(ops.cast(p * b, "float64"))))
-            return ops.concatenate(found), explained
-
-    def _predict(self, users, items, histories, context) -> np.ndarray:
-        P, bias = self._people_of(histories)
-        return self._level(bias[users], items) + self._dots(P, users, items)
-
-    def _score_matrix(self, users, items, histories, context) -> np.ndarray:
-        P, bias = self._people_of(histories)
-        items = np.arange(len(self._item_index)) if items is None else items
-        return self._level(bias[users][:, None], items) + self._all_dots(P, users, items)
-
-    def _similar_items(self, items) -> np.ndarray:
-        return self._cosines(self._item_factors, items)
+            return self._to_numpy(ops.concatenate(found)), explained
 
 
-class _SVD(_Decomposition):
+class SpectralParts(KerasModel):
+    """Products with a sparse matrix, and new directions of a space."""
+
+    _to_pieces = to_pieces
+
     def _multiply(self, blocks: list[Pieces], V):
         with self._scope():
             return ops.concatenate([weighted_sums(*block[1:], V)[: block.n_owners] for block in blocks])
@@ -175,61 +108,10 @@ class _SVD(_Decomposition):
         with self._scope():
             return ops.concatenate([left, right], axis=1)
 
-    def _predict(self, users, items, histories, context) -> np.ndarray:
-        return self._level(items) + self._dots(self._people_of(histories), users, items)
 
-    def _score_matrix(self, users, items, histories, context) -> np.ndarray:
-        items = np.arange(len(self._item_index)) if items is None else items
-        return self._level(items) + self._all_dots(self._people_of(histories), users, items)
-
-    def _similar_items(self, items) -> np.ndarray:
-        with self._scope():
-            sigma = ops.sqrt(ops.sum(ops.square(self._user_factors), axis=0))
-            return self._cosines(self._item_factors * sigma, items)
+class PureSVD(shared.PureSVD, SpectralParts):
+    pass
 
 
-class PureSVD(_SVD, ZeroFilledModel):
-    """PureSVD: the truncated SVD of the ratings with zeros for what is unknown (Cremonesi et al. 2010).
-
-    The score of u and i is x_uᵀ V_K V_K,iᵀ, x_u the row of u: equation (dc-scores). It orders items; it is no
-    rating. Without ratings, x has ones, and rows that repeat a pair add
-    up; with ratings a pair has one, or `fit` raises ValueError. People never seen are folded in, x_uᵀ V_K.
-    `user_factors` are U_K Σ_K, `item_factors` V_K; in each column of V_K the first large entry is positive
-    (above nine tenths of the largest). Similar items: the cosine of columns of X_K.
-
-    The matrix is never filled: the singular vectors come from products with the known entries, by block
-    Lanczos in float64. No more than min(users, items) factors are kept, and columns are zero where the
-    singular value is nothing but rounding (below 10⁻⁶ of the largest). With all of them the scores are X itself,
-    0 for every unseen item: the gain is in what is cut.
-
-    factors : K; None takes 20, or a quarter of min(users, items) where that is less
-    seed : of the start of block Lanczos, which the result does not depend on
-    device : "auto", "cpu", "cuda"
-    """
-
-    supports = frozenset({"histories", "similar_items"})
-
-    def __init__(self, factors: int | None = None, seed: int = 0, device: str = "auto"):
-        self.factors = factors
-        self.seed = seed
-        self.device = device
-
-
-class PCA(_SVD, MeanFilledModel):
-    """Principal components of the ratings, each item's mean filled in for what is unknown (Goldberg et al. 2001).
-
-    PCA is the SVD of the matrix less its column means, equation (dc-pca). Where means are filled in, what is left
-    is zero at unknown places: the matrix stays sparse. r̂_ui = r̄_i + (x_u - r̄)ᵀ V_K V_K,iᵀ.
-    `user_factors` are the scores U_K Σ_K (variances: their squares over users - 1), `item_factors` the
-    loadings V_K, signs and computation as in `PureSVD`.
-
-    factors : K;  seed : of the start of block Lanczos, which the result does not depend on
-    device : "auto", "cpu", "cuda"
-    """
-
-    supports = frozenset({"histories", "similar_items"})
-
-    def __init__(self, factors: int = 10, seed: int = 0, device: str = "auto"):
-        self.factors = factors
-        self.seed = seed
-        self.device = device
+class PCA(shared.PCA, SpectralParts):
+    pass

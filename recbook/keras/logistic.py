@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import keras
-import numpy as np
 from keras import ops
 
-from recbook.field_models import LogisticModel
-from recbook.keras.training import KerasGradientModel
+from recbook.keras._model import KerasModel
+from recbook.shared import logistic as shared
 
 
 class LogisticNetwork(keras.Model):
@@ -22,44 +21,7 @@ class LogisticNetwork(keras.Model):
         return self.bias + ops.sum(ops.take(self.weight, index, axis=0) * value, axis=1)
 
 
-class LogisticRegression(KerasGradientModel, LogisticModel):
-    """Logistic regression: the probability of an event, P(y = 1) = σ(θ₀ + θᵀx), equation (lr-model).
-
-    x are the features of a user, an item and the moment, and their crosses. Trained on the mean over observed
-    pairs of softplus(z) − yz, plus reg ‖θ‖², θ₀ left out: equation (lr-objective). Targets are ratings of 0 and 1;
-    `predict` gives probabilities.
-
-    fields : names of the features, as in `recbook.fields`: "user", "item", "users.gender", "items.genres",
-        "position" (a column of the interactions, which `predict` then needs as context), and crosses such as
-        "users.gender*items.genres". Without a cross of user and item, everybody gets the same ranking
-    epochs, learning_rate, optimizer : of the training;  batch_size : None takes all examples at once
-    reg : λ, of the sum of all squared weights
-    patience : epochs without a better validation loss before training stops; None goes to the end
-    device : "auto", "cpu", "cuda", "mps"
-    """
-
-    def __init__(
-        self,
-        fields: tuple[str, ...] = ("user", "item"),
-        epochs: int = 10,
-        learning_rate: float = 0.03,
-        reg: float = 1e-5,
-        batch_size: int | None = 2048,
-        optimizer: str = "adam",
-        patience: int | None = None,
-        seed: int = 0,
-        device: str = "auto",
-    ):
-        self.fields = fields
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.reg = reg
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.patience = patience
-        self.seed = seed
-        self.device = device
-
+class LogisticRegression(shared.LogisticRegression, KerasModel):
     def _make_network(self, n_users: int, n_items: int) -> LogisticNetwork:
         return LogisticNetwork(self._fields.n_features)
 
@@ -67,10 +29,3 @@ class LogisticRegression(KerasGradientModel, LogisticModel):
         z = network(batch["index"], batch["value"])
         loss = ops.mean(ops.binary_crossentropy(batch["target"], z, from_logits=True))
         return loss + self.reg * ops.sum(ops.square(network.weight))
-
-    def _scores(self, index: np.ndarray, value: np.ndarray) -> np.ndarray:
-        # Summed in float64 and rounded at the end: pairs of the same features then have the same score, in any block.
-        with self._scope():
-            bias, weights = (ops.cast(weight, "float64") for weight in self._network.weights)
-            z = bias + ops.sum(ops.take(weights, index, axis=0) * ops.cast(value, "float64"), axis=1)
-            return self._to_numpy(ops.cast(ops.sigmoid(z), "float32"))

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from recbook.keras import backend
+from recbook.keras import _backend as backend
 from recbook.recommender import check_choice, check_number
 
 REDUCTIONS = ("mean", "sum", "none")

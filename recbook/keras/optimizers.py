@@ -13,7 +13,7 @@ import math
 import keras
 from keras import ops
 
-from recbook.training import BETAS, DECAY, EPSILON, MOMENTUM, WEIGHT_DECAY
+from recbook.shared._training import BETAS, DECAY, EPSILON, MOMENTUM, WEIGHT_DECAY
 
 
 class _Optimizer(keras.optimizers.Optimizer):
@@ -107,7 +107,7 @@ CLASSES = {
 
 
 def make_optimizer(name: str, learning_rate: float) -> keras.optimizers.Optimizer:
-    """The optimiser of that name: one of `recbook.training.OPTIMIZERS`."""
+    """The optimiser of that name: one of `recbook.shared._training.OPTIMIZERS`."""
     if name not in CLASSES:
-        raise ValueError(f"`optimizer` is {name!r}; see recbook.training.OPTIMIZERS")
+        raise ValueError(f"`optimizer` is {name!r}; see recbook.shared._training.OPTIMIZERS")
     return CLASSES[name](learning_rate=learning_rate)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 
 import keras
-import numpy as np
 from keras import ops
 
-from recbook.keras.next_items import KerasSequenceModel, scores, scores_at
-from recbook.training import Batch
-from recbook.transformer_models import FAR_BELOW, NORM_EPSILON, BERT4RecModel, SASRecModel
-
-Shapes = dict[str, tuple[int, ...]]
+from recbook.keras._histories import loss_of_steps, over_real_steps, scores, scores_at
+from recbook.keras._model import KerasModel
+from recbook.shared import transformers as shared
+from recbook.shared.transformers import FAR_BELOW, NORM_EPSILON, Shapes
 
 
 def attention(Q, K, V, allowed):
@@ -67,6 +65,10 @@ class TransformerNetwork(keras.Model):
         mixed = ops.transpose(attention(Q, K, V, allowed[:, None]), (0, 2, 1, 3))
         return ops.reshape(mixed, (-1, width, d)) @ self.wo[n]
 
+    def states(self, batch: dict):
+        """At all steps, (people, width, factors)."""
+        return self(batch["items"], batch["length"], batch.get("kept"))
+
     def feed(self, x, n: int, activation):
         """The two layers of block n, equation (tr-feed)."""
         return activation(x @ self.inner[n] + self.inner_bias[n]) @ self.outer[n] + self.outer_bias[n]
@@ -106,161 +108,35 @@ class BERT4RecNetwork(TransformerNetwork):
         """What is multiplied with the vectors of items, equation (tr-cloze-head)."""
         return gelu(states @ self.head + self.head_bias)
 
+    def states(self, batch: dict):
+        """Of all steps, or, in training, of the places that were hidden: they are all that is asked for."""
+        states = super().states(batch)
+        if "hidden" in batch:
+            states = ops.take_along_axis(states, batch["hidden"][..., None], axis=1)
+        return self.guess(states)
+
 
 def gelu(x):
     return ops.gelu(x, approximate=False)
 
 
-class SASRec(KerasSequenceModel, SASRecModel):
-    """SASRec: attention that only looks back says what comes next (Kang and McAuley 2018).
-
-    Each step of a history, of which the last max_length are read, becomes its item's vector and its place's; blocks
-    of attention, equation (tr-heads), and two layers, (tr-feed), each with layer normalisation before and a sum
-    after, (tr-pre), make a state of it, (tr-sasrec). A position sees what was before it and itself, (tr-causal).
-    score_i = q_i · state, q_i being the same vector that is read. Made smaller, the mean over steps: the
-    cross-entropy over all items, (tr-softmax), or, as published, binary cross-entropy against drawn items,
-    (tr-binary). The paper's attention has no wo, and its dropout hides shares of attention, too.
-
-    factors : the length d of vectors and states;  blocks : how many;  heads : of attention, a divisor of factors
-    inner : the width between the two layers;  max_length : how many of the last steps are read
-    loss : "softmax" or "binary";  negatives : for "binary", items a step that the person has no event with
-    dropout : the share that is left out of each sum's new part, drawn anew for each batch
-    epochs, learning_rate, batch_size, optimizer : of the training; a batch is a number of people
-    reg : λ, of the squares of all kernels and vectors;  init_scale : standard deviation of the first vectors
-    patience : epochs without a better validation error (1 - nDCG@10) before training stops; None goes to the end
-    device : "auto", "cpu", "cuda", "mps"
-
-    Ratings are ignored. Events go in order of time, those of one time in the order of the table. Who has no history
-    gets what is popular.
-    """
-
-    supports = frozenset({"histories", "similar_items"})
-
-    def __init__(
-        self,
-        factors: int = 64,
-        blocks: int = 2,
-        heads: int = 1,
-        inner: int = 64,
-        max_length: int = 50,
-        loss: str = "softmax",
-        negatives: int = 1,
-        dropout: float = 0.4,
-        epochs: int = 25,
-        learning_rate: float = 0.002,
-        reg: float = 0.0,
-        batch_size: int = 32,
-        init_scale: float = 0.02,
-        optimizer: str = "adam",
-        patience: int | None = None,
-        seed: int = 0,
-        device: str = "auto",
-    ):
-        self.factors = factors
-        self.blocks = blocks
-        self.heads = heads
-        self.inner = inner
-        self.max_length = max_length
-        self.loss = loss
-        self.negatives = negatives
-        self.dropout = dropout
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.reg = reg
-        self.batch_size = batch_size
-        self.init_scale = init_scale
-        self.optimizer = optimizer
-        self.patience = patience
-        self.seed = seed
-        self.device = device
-
+class SASRec(shared.SASRec, KerasModel):
     def _make_network(self, n_users: int, n_items: int) -> SASRecNetwork:
         return SASRecNetwork(self._parameter_shapes(n_users, n_items), self.heads, self.dropout)
 
-    def _penalty(self, network: SASRecNetwork):
-        return penalty(network)
+    def _objective(self, network: SASRecNetwork, batch: dict):
+        loss = loss_of_steps(network, network.states(batch), batch, self.loss)
+        mean = over_real_steps(loss, batch)
+        return mean + self.reg * penalty(network) if self.reg else mean
 
-    def _hidden(self, network: SASRecNetwork, batch: dict):
-        return network(batch["items"], batch["length"], batch.get("kept"))
 
-
-class BERT4Rec(KerasSequenceModel, BERT4RecModel):
-    """BERT4Rec: attention both ways guesses items that were hidden (Sun et al. 2019).
-
-    A share of a history's items is hidden behind one vector, the mask's, and all positions see all, before and
-    after, equation (tr-bert4rec); layer normalisation comes after each sum, (tr-post). Made smaller: the mean over
-    hidden items of the cross-entropy over all items, (tr-cloze). To recommend, a mask is put after the newest item.
-    An encoder that fills gaps: it makes no sequence. The paper's dropout hides shares of attention, too.
-
-    factors : the length d of vectors and states;  blocks : how many;  heads : of attention, a divisor of factors
-    inner : the width between the two layers;  max_length : how many of the last steps are read, the mask counted
-    hidden_share : of a history's items, hidden in training;  last_only : share of people, drawn anew in each epoch,
-        of whom the newest item alone is hidden, which is what prediction asks for
-    dropout : the share that is left out of each sum's new part, drawn anew for each batch
-    epochs, learning_rate, batch_size, optimizer : of the training; a batch is a number of people
-    reg : λ, of the squares of all kernels and vectors;  init_scale : standard deviation of the first vectors
-    patience : epochs without a better validation error (1 - nDCG@10) before training stops; None goes to the end
-    device : "auto", "cpu", "cuda", "mps"
-
-    Ratings are ignored. Events go in order of time, those of one time in the order of the table. Who has no history
-    gets what is popular.
-    """
-
-    supports = frozenset({"histories", "similar_items"})
-
-    def __init__(
-        self,
-        factors: int = 64,
-        blocks: int = 2,
-        heads: int = 2,
-        inner: int = 128,
-        max_length: int = 50,
-        hidden_share: float = 0.2,
-        last_only: float = 0.1,
-        dropout: float = 0.2,
-        epochs: int = 30,
-        learning_rate: float = 0.002,
-        reg: float = 0.0,
-        batch_size: int = 32,
-        init_scale: float = 0.02,
-        optimizer: str = "adam",
-        patience: int | None = None,
-        seed: int = 0,
-        device: str = "auto",
-    ):
-        self.factors = factors
-        self.blocks = blocks
-        self.heads = heads
-        self.inner = inner
-        self.max_length = max_length
-        self.hidden_share = hidden_share
-        self.last_only = last_only
-        self.dropout = dropout
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.reg = reg
-        self.batch_size = batch_size
-        self.init_scale = init_scale
-        self.optimizer = optimizer
-        self.patience = patience
-        self.seed = seed
-        self.device = device
-
+class BERT4Rec(shared.BERT4Rec, KerasModel):
     def _make_network(self, n_users: int, n_items: int) -> BERT4RecNetwork:
         return BERT4RecNetwork(self._parameter_shapes(n_users, n_items), self.heads, self.dropout)
 
-    def _penalty(self, network: BERT4RecNetwork):
-        return penalty(network)
-
-    def _hidden(self, network: BERT4RecNetwork, batch: dict):
-        states = network(batch["items"], batch["length"], batch.get("kept"))
-        if "hidden" in batch:  # in training the places that were hidden are all that is asked for
-            states = ops.take_along_axis(states, batch["hidden"][..., None], axis=1)
-        return network.guess(states)
-
-    def _loss_of_steps(self, network: BERT4RecNetwork, states, batch: dict):
+    def _objective(self, network: BERT4RecNetwork, batch: dict):
+        states = network.states(batch)
         found = scores_at(network, states, batch["wanted"][..., None])[..., 0]
-        return ops.logsumexp(scores(network, states), axis=-1) - found
-
-    def _states(self, steps: Batch) -> np.ndarray:
-        return super()._states(self._with_mask(steps))
+        loss = ops.logsumexp(scores(network, states), axis=-1) - found
+        mean = over_real_steps(loss, batch)
+        return mean + self.reg * penalty(network) if self.reg else mean

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 
+from recbook.core.storage import MAX_BYTES
 from recbook.recommender import Recommender, restore
-from recbook.storage import MAX_BYTES
+
+# isort: split
+# Found in the rooms, and written by `python tasks.py format`:
 from recbook.torch.autoencoders import CFGAN, AutoRec, MultVAE
 from recbook.torch.ctr import DIN, DeepFM, WideAndDeep
 from recbook.torch.decomposition import ALS, PCA, PureSVD
@@ -37,20 +40,21 @@ __all__ = [
     "ItemKNN",
     "LightFM",
     "LogisticRegression",
-    "MLP",
     "MatrixFactorization",
+    "MLP",
     "MultVAE",
-    "NMF",
     "NeuMF",
+    "NMF",
     "PCA",
     "PureSVD",
     "SASRec",
-    "SVDpp",
     "SlopeOne",
+    "SVDpp",
     "UserKNN",
     "WideAndDeep",
     "load",
 ]
+# (end of what was found)
 
 
 def load(path: str | os.PathLike, *, device: str = "auto", max_bytes: int = MAX_BYTES) -> Recommender:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recbook.reconstruction import AutoRecModel, CFGANModel, MultVAEModel
-from recbook.torch.training import TorchGradientModel
+from recbook.shared import autoencoders as shared
+from recbook.torch._model import TorchModel
 
 
 def kernel(*shape: int) -> nn.Parameter:
@@ -31,51 +30,7 @@ class AutoRecNetwork(nn.Module):
         return self.encode(row) @ self.decoder + self.decoder_bias
 
 
-class AutoRec(TorchGradientModel, AutoRecModel):
-    """AutoRec: a network that writes a row of ratings down again, holes and all (Sedhain et al. 2015).
-
-    h(r) = W g(V r + μ) + b with g the sigmoid: equation (ae-autorec). A row is all ratings of an item
-    (rows="items") or of a user (rows="users"), and has n columns. Made smaller: the mean over observed ratings of the
-    squared error, and reg / 2n (‖V‖² + ‖W‖²): equation (ae-autorec-objective). A rating that the row does not have
-    is 0 for V, and no error for h.
-
-    rows : "items" or "users";  factors : the length of the code g
-    epochs, learning_rate, batch_size, optimizer : of the training; a batch is a number of rows
-    reg : λ, of the kernels, a mean over columns against a mean over ratings; the paper's, which is of sums, is
-        reg times the ratings of a column
-    patience : epochs without a better validation RMSE before training stops; None goes to the end
-    device : "auto", "cpu", "cuda", "mps"
-
-    histories : where rows are users, the new person's goes through the network as any other; where rows are items,
-        the person's column of W is solved for, all else as it is
-    """
-
-    supports = frozenset({"histories", "similar_items"})
-
-    def __init__(
-        self,
-        rows: str = "items",
-        factors: int = 100,
-        epochs: int = 40,
-        learning_rate: float = 0.001,
-        reg: float = 1.0,
-        batch_size: int = 128,
-        optimizer: str = "adam",
-        patience: int | None = None,
-        seed: int = 0,
-        device: str = "auto",
-    ):
-        self.rows = rows
-        self.factors = factors
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.reg = reg
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.patience = patience
-        self.seed = seed
-        self.device = device
-
+class AutoRec(shared.AutoRec, TorchModel):
     def _make_network(self, n_users: int, n_items: int) -> AutoRecNetwork:
         return AutoRecNetwork(self._width(n_users, n_items), self.factors)
 
@@ -84,14 +39,6 @@ class AutoRec(TorchGradientModel, AutoRecModel):
         error = torch.where(row.isnan(), 0.0, row - network(row))
         penalty = (network.encoder.square().sum() + network.decoder.square().sum()) / network.decoder.shape[1]
         return error.square().sum() / batch["length"].sum() + self.reg / 2 * penalty
-
-    @torch.no_grad()
-    def _codes(self, table: np.ndarray) -> np.ndarray:
-        return self._to_numpy(self._network.encode(self._to_tensor(table)))
-
-    @torch.no_grad()
-    def _reconstructed(self, table: np.ndarray) -> np.ndarray:
-        return self._to_numpy(self._network(self._to_tensor(table)))
 
 
 class MultVAENetwork(nn.Module):
@@ -119,58 +66,7 @@ class MultVAENetwork(nn.Module):
         return self.decode(self.encode(row, row)[0])
 
 
-class MultVAE(TorchGradientModel, MultVAEModel):
-    """A variational autoencoder with a multinomial likelihood (Liang et al. 2018).
-
-    What a user is like is no point but a normal distribution, equation (ae-encoder); a draw z from it makes a
-    probability π for every item, equation (ae-decoder), and the score is log π at the distribution's centre. Made
-    smaller: the mean over users of -Σ_i x_ui log π_i + β KL(q(z|x_u) ‖ N(0, 1)), equation (ae-elbo), and reg times
-    the squares of all kernels. What a user did not meet is no zero to reproduce: π adds up to 1, and what it gives to
-    one item it takes from the others.
-
-    factors : the length of z;  hidden : the length of the layers between the row and z
-    beta : β after the `annealing` first epochs, in which it grows from 0 in equal steps
-    dropout : the share of a row's likes that are hidden from the encoder, drawn anew in each epoch
-    epochs, learning_rate, batch_size, optimizer : of the training; a batch is a number of users
-    reg : λ, of the kernels
-    patience : epochs without a better validation error (1 - nDCG@10) before training stops; None goes to the end
-    device : "auto", "cpu", "cuda", "mps"
-
-    Ratings are ignored: whatever a user has is a like, once, however often a pair stands in the data.
-    """
-
-    supports = frozenset({"histories", "similar_items"})
-
-    def __init__(
-        self,
-        factors: int = 32,
-        hidden: int = 128,
-        beta: float = 0.5,
-        annealing: int = 10,
-        dropout: float = 0.5,
-        epochs: int = 30,
-        learning_rate: float = 0.005,
-        reg: float = 0.002,
-        batch_size: int = 100,
-        optimizer: str = "adam",
-        patience: int | None = None,
-        seed: int = 0,
-        device: str = "auto",
-    ):
-        self.factors = factors
-        self.hidden = hidden
-        self.beta = beta
-        self.annealing = annealing
-        self.dropout = dropout
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.reg = reg
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.patience = patience
-        self.seed = seed
-        self.device = device
-
+class MultVAE(shared.MultVAE, TorchModel):
     def _make_network(self, n_users: int, n_items: int) -> MultVAENetwork:
         return MultVAENetwork(n_items, self.hidden, self.factors)
 
@@ -181,10 +77,6 @@ class MultVAE(TorchGradientModel, MultVAEModel):
         divergence = 0.5 * (log_variance.exp() + centre.square() - 1 - log_variance).sum(1)
         penalty = sum(values.square().sum() for values in network.parameters() if values.ndim == 2)
         return (surprise + batch["beta"] * divergence).mean() + self.reg * penalty
-
-    @torch.no_grad()
-    def _reconstructed(self, table: np.ndarray) -> np.ndarray:
-        return self._to_numpy(self._network(self._to_tensor(table)))
 
 
 class CFGANNetwork(nn.Module):
@@ -217,57 +109,7 @@ class CFGANNetwork(nn.Module):
         return (torch.tanh(made @ V + row @ C + b) @ w + c)[:, 0]
 
 
-class CFGAN(TorchGradientModel, CFGANModel):
-    """An adversarial recommender that makes whole rows (Chae et al. 2018).
-
-    A generator makes a row of likes out of a user's row, equation (ae-generator). A discriminator sees a row beside
-    the user's own and says whether it is real or made, equation (ae-discriminator). Each makes its own loss smaller,
-    equations (ae-loss-d) and (ae-loss-g), in the same step: neither has an objective that falls, and "loss" of
-    `history_` is the sum of the two. Of what the user did not meet, the discriminator sees a share, and a share is
-    pulled to 0: else a generator of ones wins.
-
-    factors : the length of the hidden layer of both
-    shown : share of the items not met whose made values the discriminator sees, drawn anew in each epoch
-    zeros : share of the items not met that are pulled to 0, drawn anew in each epoch
-    zeros_weight : α, of that pull
-    epochs, learning_rate, batch_size, optimizer : of the training; a batch is a number of users
-    reg : λ, of the kernels of both
-    patience : epochs without a better validation error (1 - nDCG@10) before training stops; None goes to the end
-    device : "auto", "cpu", "cuda", "mps"
-
-    Ratings are ignored: whatever a user has is a like.
-    """
-
-    supports = frozenset({"histories", "similar_items"})
-
-    def __init__(
-        self,
-        factors: int = 128,
-        shown: float = 0.03,
-        zeros: float = 0.7,
-        zeros_weight: float = 0.1,
-        epochs: int = 40,
-        learning_rate: float = 0.002,
-        reg: float = 1e-3,
-        batch_size: int = 64,
-        optimizer: str = "adam",
-        patience: int | None = None,
-        seed: int = 0,
-        device: str = "auto",
-    ):
-        self.factors = factors
-        self.shown = shown
-        self.zeros = zeros
-        self.zeros_weight = zeros_weight
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.reg = reg
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.patience = patience
-        self.seed = seed
-        self.device = device
-
+class CFGAN(shared.CFGAN, TorchModel):
     def _make_network(self, n_users: int, n_items: int) -> CFGANNetwork:
         return CFGANNetwork(n_items, self.factors)
 
@@ -281,7 +123,3 @@ class CFGAN(TorchGradientModel, CFGANModel):
         fooled = fooled + self.zeros_weight * (made * batch["zeros"]).square().sum(1)
         penalty = sum(values.square().sum() for values in network.parameters() if values.ndim == 2)
         return (caught + fooled).mean() + self.reg * penalty
-
-    @torch.no_grad()
-    def _reconstructed(self, table: np.ndarray) -> np.ndarray:
-        return self._to_numpy(self._network(self._to_tensor(table)))

@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recbook.clicks import DICE_EPSILON, DICE_MOMENTUM, DeepFMModel, DINModel, Shapes, WideAndDeepModel
+from recbook.shared import ctr as shared
+from recbook.shared.ctr import DICE_EPSILON, DICE_MOMENTUM, Shapes
+from recbook.torch._model import TorchModel
 from recbook.torch.factorization_machines import MachineNetwork
-from recbook.torch.training import TorchGradientModel
 
 
 class DeepNetwork(nn.Module):
@@ -57,6 +58,9 @@ class WideAndDeepNetwork(DeepNetwork):
     def forward(self, index: Tensor, value: Tensor) -> Tensor:
         return self.logits(index, value)[0]
 
+    def chances(self, batch: dict[str, Tensor]) -> Tensor:
+        return torch.sigmoid(self(batch["index"], batch["value"]))
+
 
 class DeepFMNetwork(WideAndDeepNetwork):
     """z = w₀ + wᵀx + Σ_{a<b} ⟨v_a, v_b⟩ x_a x_b + w_Lᵀx_L, equation (ctr-deepfm)."""
@@ -70,134 +74,28 @@ class DeepFMNetwork(WideAndDeepNetwork):
         return z, ((value != 0) * (torch.square(w) + torch.square(v).sum(2))).sum(1)
 
 
-class _Clicks(TorchGradientModel):
-    """Trained on clicks, from rows of features."""
-
-    def _objective(self, network: WideAndDeepNetwork, batch: dict[str, Tensor]) -> Tensor:
-        z, squares = network.logits(batch["index"], batch["value"])
-        loss = F.binary_cross_entropy_with_logits(z, batch["target"], reduction="none")
-        kernels = sum(torch.square(kernel).sum() for kernel in network.kernels())
-        return (loss + self.reg * squares).mean() + self.reg_layers * kernels
-
-    @torch.no_grad()
-    def _scores(self, index: np.ndarray, value: np.ndarray) -> np.ndarray:
-        return self._to_numpy(torch.sigmoid(self._network(self._to_tensor(index), self._to_tensor(value))))
+def objective(network: WideAndDeepNetwork, batch: dict[str, Tensor], reg: float, reg_layers: float) -> Tensor:
+    """Equation (ctr-objective), of a batch of rows of features."""
+    z, squares = network.logits(batch["index"], batch["value"])
+    loss = F.binary_cross_entropy_with_logits(z, batch["target"], reduction="none")
+    kernels = sum(torch.square(kernel).sum() for kernel in network.kernels())
+    return (loss + reg * squares).mean() + reg_layers * kernels
 
 
-class WideAndDeep(_Clicks, WideAndDeepModel):
-    """A linear model on fields and their crosses beside a network on the fields' vectors (Cheng et al. 2016).
-
-    P(click) = σ(w₀ + wᵀx + w_Lᵀx_L): x holds the fields and the crosses, x_L comes out of hidden layers with ReLU on
-    the fields' vectors side by side, equation (ctr-wide-deep). Trained on the mean over rows of the logistic loss +
-    reg Σ_{a: x_a ≠ 0} (w_a² + ‖v_a‖²), plus reg_layers times the squares of all kernels: equation (ctr-objective).
-    Both parts with one optimiser; the paper trains the wide one with FTRL. Without crosses it is a plain network
-    with a linear part. `predict` gives probabilities.
-
-    fields : names of the features, as in `recbook.fields`, and "history": the items that the person liked (rating 1)
-        strictly earlier, 1/√m each of m, equation (ctr-history). In `predict` they are all liked in train, or in
-        `histories`: then nobody needs to have been seen
-    crosses : products of two fields, "a*b", that the linear part alone reads
-    factors : length of v;  layers : widths of the hidden layers
-    max_length : the last so many of a history are read
-    epochs, learning_rate, batch_size, optimizer : of the training
-    reg : λ, of each feature that an example has;  reg_layers : λ of the layers' weights, once
-    init_scale : standard deviation of the start of v
-    patience : epochs without a better validation loss before training stops; None goes to the end
-    device : "auto", "cpu", "cuda", "mps"
-    """
-
-    def __init__(
-        self,
-        fields: tuple[str, ...] = ("user", "item", "history"),
-        crosses: tuple[str, ...] = (),
-        factors: int = 16,
-        layers: tuple[int, ...] = (64, 32),
-        max_length: int = 20,
-        epochs: int = 5,
-        learning_rate: float = 0.005,
-        reg: float = 0.003,
-        reg_layers: float = 0.0001,
-        batch_size: int = 1024,
-        optimizer: str = "adam",
-        init_scale: float = 0.1,
-        patience: int | None = None,
-        seed: int = 0,
-        device: str = "auto",
-    ):
-        self.fields = fields
-        self.crosses = crosses
-        self.factors = factors
-        self.layers = layers
-        self.max_length = max_length
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.reg = reg
-        self.reg_layers = reg_layers
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.init_scale = init_scale
-        self.patience = patience
-        self.seed = seed
-        self.device = device
-
+class WideAndDeep(shared.WideAndDeep, TorchModel):
     def _make_network(self, n_users: int, n_items: int) -> WideAndDeepNetwork:
         return WideAndDeepNetwork(self._parameter_shapes(n_users, n_items), self._pooling())
 
+    def _objective(self, network: WideAndDeepNetwork, batch: dict[str, Tensor]) -> Tensor:
+        return objective(network, batch, self.reg, self.reg_layers)
 
-class DeepFM(_Clicks, DeepFMModel):
-    """A factorisation machine and a network on the same vectors (Guo et al. 2017).
 
-    P(click) = σ(w₀ + wᵀx + Σ_{a<b} ⟨v_a, v_b⟩ x_a x_b + w_Lᵀx_L): x_L comes out of hidden layers with ReLU on the
-    fields' vectors side by side, and these are sums of the machine's own v, equation (ctr-deepfm). Trained on the
-    mean over rows of the logistic loss + reg Σ_{a: x_a ≠ 0} (w_a² + ‖v_a‖²), plus reg_layers times the squares of
-    all kernels: equation (ctr-objective). `predict` gives probabilities.
-
-    fields : names of the features, as in `recbook.fields`, and "history": the items that the person liked (rating 1)
-        strictly earlier, 1/√m each of m, equation (ctr-history). In `predict` they are all liked in train, or in
-        `histories`: then nobody needs to have been seen
-    factors : length of v;  layers : widths of the hidden layers
-    max_length : the last so many of a history are read
-    epochs, learning_rate, batch_size, optimizer : of the training
-    reg : λ, of each feature that an example has;  reg_layers : λ of the layers' weights, once
-    init_scale : standard deviation of the start of v
-    patience : epochs without a better validation loss before training stops; None goes to the end
-    device : "auto", "cpu", "cuda", "mps"
-    """
-
-    def __init__(
-        self,
-        fields: tuple[str, ...] = ("user", "item", "history"),
-        factors: int = 16,
-        layers: tuple[int, ...] = (64, 32),
-        max_length: int = 20,
-        epochs: int = 5,
-        learning_rate: float = 0.005,
-        reg: float = 0.003,
-        reg_layers: float = 0.0001,
-        batch_size: int = 1024,
-        optimizer: str = "adam",
-        init_scale: float = 0.1,
-        patience: int | None = None,
-        seed: int = 0,
-        device: str = "auto",
-    ):
-        self.fields = fields
-        self.factors = factors
-        self.layers = layers
-        self.max_length = max_length
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.reg = reg
-        self.reg_layers = reg_layers
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.init_scale = init_scale
-        self.patience = patience
-        self.seed = seed
-        self.device = device
-
+class DeepFM(shared.DeepFM, TorchModel):
     def _make_network(self, n_users: int, n_items: int) -> DeepFMNetwork:
         return DeepFMNetwork(self._parameter_shapes(n_users, n_items), self._pooling())
+
+    def _objective(self, network: DeepFMNetwork, batch: dict[str, Tensor]) -> Tensor:
+        return objective(network, batch, self.reg, self.reg_layers)
 
 
 class DINNetwork(DeepNetwork):
@@ -252,6 +150,13 @@ class DINNetwork(DeepNetwork):
             x = self.dice(n, self.layer(n, x), training)
         return self.constant + x @ self.mlp_head
 
+    def chances(self, batch: dict[str, Tensor]) -> Tensor:
+        return torch.sigmoid(self(batch))
+
+    def attention_of(self, behaviours: Tensor, target: Tensor) -> Tensor:
+        """a(e_j, v) of one history, (length,), for a target.  behaviours : (length,) codes;  target : (1,)"""
+        return self.attention(self.items(behaviours)[None], self.items(target))[0]
+
     def present(self, batch: dict[str, Tensor]) -> Tensor:
         """(n_features,) whether a feature occurs in the batch, in a row or in a history."""
         found = torch.zeros(len(self.factors), dtype=torch.bool, device=self.factors.device)
@@ -266,66 +171,7 @@ def is_state(name: str) -> bool:
     return name.startswith(("dice_mean", "dice_variance", "dice_weight"))
 
 
-class DIN(TorchGradientModel, DINModel):
-    """Deep interest network: what of a history matters depends on the item asked for (Zhou et al. 2018).
-
-    The history's vectors e_j are summed up with weights a(e_j, v), a small network of e_j, e_j ⊙ v and the target's
-    v; they may have any sign and size, no softmax makes them sum to 1: equation (ctr-interest). Sum, target and
-    the vectors of the other fields go through hidden layers with Dice, equation (ctr-dice). Trained on the mean over
-    rows of the logistic loss + reg Σ_{a in the batch} ‖v_a‖² / n_a, where n_a is how often a feature occurs in train
-    (mini-batch-aware, equation (ctr-penalty)), plus reg_layers times the squares of all kernels. `predict` gives
-    probabilities, with running means of Dice's statistics: what is predicted hangs on no batch.
-
-    A history is what the person liked (rating 1) strictly earlier: of rows of one time none stands in the history
-    of another, and they are ordered as the table has them; without timestamps, the table's order is that of time. In
-    `predict` it is all that the person liked in train, or in `histories`: nobody needs to have been seen.
-
-    fields : names of the features, as in `recbook.fields`. Fields of items ("item", "items.…") make the vector of
-        an item, as target and in a history; where none is named, "item" is added. "history" is read, named or not
-    factors : length of a feature's vector;  layers : widths of the hidden layers
-    attention_layers : widths of the hidden layers of a, with ReLU
-    max_length : the last so many of a history are read
-    epochs, learning_rate, batch_size, optimizer : of the training
-    reg : λ of the features' vectors;  reg_layers : λ of all kernels, once
-    init_scale : standard deviation of the start of the vectors
-    patience : epochs without a better validation loss before training stops; None goes to the end
-    device : "auto", "cpu", "cuda", "mps"
-    """
-
-    def __init__(
-        self,
-        fields: tuple[str, ...] = ("user", "item"),
-        factors: int = 16,
-        layers: tuple[int, ...] = (64, 32),
-        attention_layers: tuple[int, ...] = (32,),
-        max_length: int = 50,
-        epochs: int = 5,
-        learning_rate: float = 0.005,
-        reg: float = 0.1,
-        reg_layers: float = 0.0001,
-        batch_size: int = 1024,
-        optimizer: str = "adam",
-        init_scale: float = 0.1,
-        patience: int | None = None,
-        seed: int = 0,
-        device: str = "auto",
-    ):
-        self.fields = fields
-        self.factors = factors
-        self.layers = layers
-        self.attention_layers = attention_layers
-        self.max_length = max_length
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.reg = reg
-        self.reg_layers = reg_layers
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.init_scale = init_scale
-        self.patience = patience
-        self.seed = seed
-        self.device = device
-
+class DIN(shared.DIN, TorchModel):
     def _make_network(self, n_users: int, n_items: int) -> DINNetwork:
         return DINNetwork(self._parameter_shapes(n_users, n_items), self._item_rows(), self._poolings())
 
@@ -335,13 +181,3 @@ class DIN(TorchGradientModel, DINModel):
         shares = network.present(batch) / self._to_tensor(self._counts)
         kernels = sum(torch.square(kernel).sum() for kernel in network.kernels())
         return loss + self.reg * shares @ torch.square(network.factors).sum(1) + self.reg_layers * kernels
-
-    @torch.no_grad()
-    def _chances(self, batch: dict[str, np.ndarray]) -> np.ndarray:
-        tensors = {name: self._to_tensor(values) for name, values in batch.items()}
-        return self._to_numpy(torch.sigmoid(self._network(tensors)))
-
-    @torch.no_grad()
-    def _attention(self, behaviours: np.ndarray, target: int) -> np.ndarray:
-        items = self._network.items(self._to_tensor(np.append(behaviours, np.int32(target))))
-        return self._to_numpy(self._network.attention(items[None, :-1], items[-1:])[0])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recbook.neural import PairModel, mlp_shapes
-from recbook.torch.training import TorchGradientModel
+from recbook.shared import embeddings as shared
+from recbook.shared.embeddings import mlp_shapes
+from recbook.torch._model import TorchModel
 
 Vectors = list[Tensor]  # one tensor (n, d) for each of a network's `kinds`
 
@@ -83,114 +83,24 @@ class MLPNetwork(PairNetwork):
         return self.bias + self.deeper(x, first=2) @ self.mlp_head
 
 
-class _Pairs(TorchGradientModel, PairModel):
-    """What is scored by a network on vectors of users and items."""
-
-    supports = frozenset({"similar_items"})
-
-    def _objective(self, network: PairNetwork, batch: dict[str, Tensor]) -> Tensor:
-        users, items = network.vectors("user", batch["user"]), network.vectors("item", batch["item"])
-        score = network.score(users, items)
-        if self.loss == "squared":
-            loss = torch.square(batch["target"] - score)
-        else:
-            loss = F.binary_cross_entropy_with_logits(score, batch["target"], reduction="none")
-        loss = (loss + self.reg * network.size(users, items)).mean()
-        layers = network.layer_weights()
-        return loss + self.reg_layers * sum((w**2).sum() for w in layers) if layers else loss
-
-    def _user_vectors(self, users: np.ndarray, histories) -> Vectors:
-        return self._network.vectors("user", self._to_tensor(users))
-
-    @torch.no_grad()
-    def _predict(self, users, items, histories, context) -> np.ndarray:
-        step, found = self._rows_at_once(1), [np.zeros(0, np.float32)]
-        for start in range(0, len(users), step):
-            block = slice(start, start + step)
-            p = self._user_vectors(users[block], histories)
-            q = self._network.vectors("item", self._to_tensor(items[block]))
-            found.append(self._to_numpy(self._network.score(p, q)))
-        return np.concatenate(found)
-
-    @torch.no_grad()
-    def _score_matrix(self, users, items, histories, context) -> np.ndarray:
-        items = np.arange(len(self._item_index)) if items is None else items
-        q = self._network.vectors("item", self._to_tensor(items))
-        step, found = self._rows_at_once(len(items)), [np.zeros((0, len(items)), np.float32)]
-        for start in range(0, len(users), step):
-            p = self._user_vectors(users[start : start + step], histories)
-            found.append(self._to_numpy(self._network.score_all(p, q)))
-        return np.concatenate(found)
-
-    @torch.no_grad()
-    def _score_vectors(self, users, items) -> np.ndarray:
-        p, q = ([self._to_tensor(table) for table in side] for side in (users, items))
-        return self._to_numpy(self._network.score(p, q))
-
-    @torch.no_grad()
-    def _similar_items(self, items) -> np.ndarray:
-        everything = self._to_tensor(np.arange(len(self._item_index)))
-        q = F.normalize(torch.cat(self._network.vectors("item", everything), dim=1))
-        return self._to_numpy(q[self._to_tensor(items)] @ q.T)
+def objective(
+    network: PairNetwork, batch: dict[str, Tensor], loss: str, reg: float, reg_layers: float = 0
+) -> Tensor:
+    """Equation (em-objective): the mean loss and penalty of a batch's pairs, and the penalty of the layers."""
+    users, items = network.vectors("user", batch["user"]), network.vectors("item", batch["item"])
+    score = network.score(users, items)
+    if loss == "squared":
+        each = torch.square(batch["target"] - score)
+    else:
+        each = F.binary_cross_entropy_with_logits(score, batch["target"], reduction="none")
+    mean = (each + reg * network.size(users, items)).mean()
+    layers = network.layer_weights()
+    return mean + reg_layers * sum((w**2).sum() for w in layers) if layers else mean
 
 
-class EmbeddingMLP(_Pairs):
-    """A deep model on the embeddings of user and item: Dense layers with ReLU on both vectors side by side.
-
-    ŷ_ui = b + wᵀx_L with x_0 = [p_u; q_i] and x_l = relu(W_lᵀ x_(l-1) + b_l), equation (em-mlp). Trained on the mean
-    over examples of ℓ(y_ui, ŷ_ui) + reg (‖p_u‖² + ‖q_i‖²), plus reg_layers (Σ_l ‖W_l‖² + ‖w‖²): equation
-    (em-objective). The vectors are learnt together with the layers. Without the second penalty the layers would
-    grow while the vectors shrink, and nothing would be held.
-    Without a hidden layer, `layers=()`, the score is a part of the user plus a part of the item, and all users
-    rank alike: equation (em-additive).
-
-    factors : length of p and q;  layers : widths of the hidden layers
-    epochs, learning_rate, batch_size, optimizer : of the training
-    reg : λ of the vectors, of each example;  reg_layers : λ of the layers' weights, once
-    loss : "squared" on ratings, or "logistic" on who met what: then the score is a logit
-    negatives : with "logistic", items drawn for each positive among those the user did not meet, anew in each
-        epoch, a pair that stands twice being two positives; 0 takes the ratings as targets, which must then be 0 or 1
-    init_scale : standard deviation of the start of p and q
-    patience : epochs without a better validation measure before training stops; None goes to the end
-    device : "auto", "cpu", "cuda", "mps"
-    """
-
-    _kinds = ("embedding",)
-
-    def __init__(
-        self,
-        factors: int = 32,
-        layers: tuple[int, ...] = (64, 32),
-        epochs: int = 12,
-        learning_rate: float = 0.005,
-        reg: float = 0.02,
-        reg_layers: float = 0.003,
-        loss: str = "squared",
-        negatives: int = 4,
-        batch_size: int = 1024,
-        optimizer: str = "adam",
-        init_scale: float = 0.1,
-        patience: int | None = None,
-        seed: int = 0,
-        device: str = "auto",
-    ):
-        self.factors = factors
-        self.layers = layers
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.reg = reg
-        self.reg_layers = reg_layers
-        self.loss = loss
-        self.negatives = negatives
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.init_scale = init_scale
-        self.patience = patience
-        self.seed = seed
-        self.device = device
-
+class EmbeddingMLP(shared.EmbeddingMLP, TorchModel):
     def _make_network(self, n_users: int, n_items: int) -> MLPNetwork:
         return MLPNetwork(n_users, n_items, self.factors, tuple(self.layers))
 
-    def _parameter_shapes(self, n_users: int, n_items: int) -> dict[str, tuple[int, ...]]:
-        return mlp_shapes(n_users, n_items, self.factors, self.layers) | {"bias": ()}
+    def _objective(self, network: MLPNetwork, batch: dict[str, Tensor]) -> Tensor:
+        return objective(network, batch, self.loss, self.reg, self.reg_layers)

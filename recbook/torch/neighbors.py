@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recbook.neighborhoods import SPLIT, STEP, NeighborhoodModel, Ratings, SlopeOneModel
 from recbook.preprocessing import ROUNDING
-from recbook.torch.base import TorchRecommender
+from recbook.shared import neighbors as shared
+from recbook.shared.neighbors import SPLIT, STEP, Ratings
+from recbook.torch._model import TorchModel
 
 Table = tuple[Tensor, Tensor, Tensor]
 
@@ -71,7 +72,9 @@ def nearest(s: Tensor, neighbors: Tensor, real: Tensor, k: int) -> Tensor:
     return torch.where(real, s, 0.0).clamp(min=0)
 
 
-class _KNN(TorchRecommender, NeighborhoodModel):
+class Neighbors(TorchModel):
+    """How alike rows are, and what the nearest of them say."""
+
     _needs_float64 = True
 
     def _similarities(self, a: Ratings, b: Ratings) -> Tensor:
@@ -100,93 +103,16 @@ class _KNN(TorchRecommender, NeighborhoodModel):
         return self._to_numpy(mean), self._to_numpy((weight > 0).sum(1))
 
 
-class UserKNN(_KNN):
-    """User k nearest neighbours: what the k most similar users gave the item (Resnick et al. 1994).
-
-    r̂_ui = c_ui + Σ_v s_uv (r_vi - c_vi) / Σ_v |s_uv|, over the k users v most similar to u among those
-    who rated i, as far as s_uv > 0; equation (nb-user-prediction). Of equally similar users the one who
-    came first in train is nearer. With fewer than `min_k` neighbours the prediction is c_ui alone
-    (the mean of all ratings where center="none").
-
-    k : neighbours at most;  min_k : neighbours at least
-    similarity : "cosine", "pearson", "adjusted_cosine" (ratings less the item's mean), "msd", "jaccard",
-        "pearson_baseline" (ratings less mean and biases); over co-rated items only
-    center : c, "none", "mean" (of the user), "zscore" (the same, in the user's standard deviations),
-        "baseline" (mean and both biases)
-    shrinkage : β of n / (n + β), n the number of co-rated items;  min_support : fewest co-rated items
-    device : "auto", "cpu", "cuda"
-    """
-
-    supports = frozenset({"histories"})
-    _rows_are_users = True
-
-    def __init__(
-        self,
-        k: int = 40,
-        similarity: str = "pearson_baseline",
-        center: str = "baseline",
-        shrinkage: float = 100.0,
-        min_support: int = 1,
-        min_k: int = 1,
-        device: str = "auto",
-    ):
-        self.k = k
-        self.similarity = similarity
-        self.center = center
-        self.shrinkage = shrinkage
-        self.min_support = min_support
-        self.min_k = min_k
-        self.device = device
+class UserKNN(shared.UserKNN, Neighbors):
+    pass
 
 
-class ItemKNN(_KNN):
-    """Item k nearest neighbours: what the user gave the k items most similar to this one (Sarwar et al. 2001).
-
-    r̂_ui = c_ui + Σ_j s_ij (r_uj - c_uj) / Σ_j |s_ij|, over the k items j most similar to i among those
-    that u rated, as far as s_ij > 0; equation (nb-item-prediction). All else is as in `UserKNN`, with
-    the roles of users and items exchanged: "adjusted_cosine" takes off the user's mean, center="mean" is
-    the item's.
-    """
-
-    supports = frozenset({"histories", "similar_items"})
-    _rows_are_users = False
-
-    def __init__(
-        self,
-        k: int = 40,
-        similarity: str = "adjusted_cosine",
-        center: str = "baseline",
-        shrinkage: float = 100.0,
-        min_support: int = 1,
-        min_k: int = 1,
-        device: str = "auto",
-    ):
-        self.k = k
-        self.similarity = similarity
-        self.center = center
-        self.shrinkage = shrinkage
-        self.min_support = min_support
-        self.min_k = min_k
-        self.device = device
-
-    def _similar_items(self, items: np.ndarray) -> np.ndarray:
-        if self._similarity is None:
-            return self._to_numpy(self._compare(self._table.take(items)))
-        return self._to_numpy(self._similarity[self._to_tensor(items)])
+class ItemKNN(shared.ItemKNN, Neighbors):
+    pass
 
 
-class SlopeOne(TorchRecommender, SlopeOneModel):
-    """Slope One: r̂_ui = r̄_u + mean over rated j of (mean difference of i and j), equation (nb-slope-one).
-
-    min_support : fewest users who rated both items
-    device : "auto", "cpu", "cuda"
-    """
-
+class SlopeOne(shared.SlopeOne, TorchModel):
     _needs_float64 = True
-
-    def __init__(self, min_support: int = 1, device: str = "auto"):
-        self.min_support = min_support
-        self.device = device
 
     def _differences(self, ratings: Ratings) -> tuple[Tensor, Tensor]:
         values, mask = map(self._to_tensor, ratings.dense(ratings.exact))

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from recbook.training import BETAS, DECAY, EPSILON, MOMENTUM, WEIGHT_DECAY
+from recbook.shared._training import BETAS, DECAY, EPSILON, MOMENTUM, WEIGHT_DECAY
 
 
 def make_optimizer(
     name: str, parameters: Iterable[nn.Parameter], learning_rate: float
 ) -> torch.optim.Optimizer:
-    """The optimiser of that name: one of `recbook.training.OPTIMIZERS`."""
+    """The optimiser of that name: one of `recbook.shared._training.OPTIMIZERS`."""
     parameters = list(parameters)
     match name:
         case "sgd":
@@ -37,4 +37,4 @@ def make_optimizer(
                 weight_decay=WEIGHT_DECAY,
                 fused=True,
             )
-    raise ValueError(f"`optimizer` is {name!r}; see recbook.training.OPTIMIZERS")
+    raise ValueError(f"`optimizer` is {name!r}; see recbook.shared._training.OPTIMIZERS")

@@ -7,8 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recbook.sequences import DecisionPathModel, GRU4RecModel, RecurrentModel
-from recbook.torch.next_items import TorchSequenceModel
+from recbook.shared import sequences as shared
+from recbook.shared.sequences import cell_shapes
+from recbook.torch._histories import loss_of_steps, over_real_steps
+from recbook.torch._model import TorchModel
 
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 ORDER = {  # of the gates in PyTorch's stacked arrays
@@ -23,6 +25,7 @@ class RecurrentNetwork(nn.Module):
 
     def __init__(self, n_items: int, factors: int, cell: str):
         super().__init__()
+        self.cell = cell
         self.item_factors = nn.Parameter(torch.zeros(n_items, factors))
         self.item_bias = nn.Parameter(torch.zeros(n_items))
         self.recurrent = CELLS[cell](factors, factors, batch_first=True)
@@ -43,104 +46,61 @@ class RecurrentNetwork(nn.Module):
     def forward(self, items: Tensor) -> Tensor:
         return self.recurrent(self.vectors(items))[0]
 
+    def states(self, batch: dict[str, Tensor]) -> Tensor:
+        """At all steps, (people, width, factors)."""
+        return self(batch["items"])
 
-class TorchRecurrentModel(TorchSequenceModel, RecurrentModel):
-    """Puts each gate's arrays under their own names."""
+    def squares(self) -> Tensor:
+        """Of all kernels and vectors."""
+        return sum(values.square().sum() for values in self.parameters() if values.ndim > 1)
 
+
+def parameters_of(network: RecurrentNetwork) -> dict[str, np.ndarray]:
+    """Each gate's arrays under their own names."""
+    learnt = {name: values.detach().cpu().numpy() for name, values in network.state_dict().items()}
+    stacked = {
+        part: learnt.pop(f"recurrent.{part}_l0") for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    }
+    factors = network.item_factors.shape[1]
+    for place, gate in enumerate(ORDER[network.cell]):
+        rows = slice(place * factors, (place + 1) * factors)
+        learnt[f"{gate}_kernel"] = stacked["weight_ih"][rows].T
+        learnt[f"{gate}_recurrent"] = stacked["weight_hh"][rows].T
+        learnt[f"{gate}_bias"] = stacked["bias_ih"][rows]
+        if (network.cell, gate) == ("gru", "candidate"):
+            learnt["candidate_recurrent_bias"] = stacked["bias_hh"][rows]
+    return learnt
+
+
+def state_of(cell: str, parameters: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The inverse: what the network's `load_state_dict` takes."""
+    gates, factors = ORDER[cell], parameters["item_factors"].shape[1]
+    none = np.zeros(factors, np.float32)
+    inside = cell_shapes(cell, factors)
+    stacked = {
+        "weight_ih": [parameters[f"{gate}_kernel"].T for gate in gates],
+        "weight_hh": [parameters[f"{gate}_recurrent"].T for gate in gates],
+        "bias_ih": [parameters[f"{gate}_bias"] for gate in gates],
+        "bias_hh": [parameters.get(f"{gate}_recurrent_bias", none) for gate in gates],
+    }
+    own = {name: values for name, values in parameters.items() if name not in inside}
+    return own | {f"recurrent.{part}_l0": np.concatenate(arrays) for part, arrays in stacked.items()}
+
+
+class GRU4Rec(shared.GRU4Rec, TorchModel):
     def _make_network(self, n_users: int, n_items: int) -> RecurrentNetwork:
         return RecurrentNetwork(n_items, self.factors, self.cell)
 
-    def _penalty(self, network: RecurrentNetwork) -> Tensor:
-        return sum(values.square().sum() for values in network.parameters() if values.ndim > 1)
+    def _objective(self, network: RecurrentNetwork, batch: dict[str, Tensor]) -> Tensor:
+        loss = loss_of_steps(network, network.states(batch), batch, self.loss)
+        mean = over_real_steps(loss, batch)
+        return mean + self.reg * network.squares() if self.reg else mean
 
     def _get_parameters(self) -> dict[str, np.ndarray]:
-        learnt = super()._get_parameters()
-        stacked = {
-            part: learnt.pop(f"recurrent.{part}_l0")
-            for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        }
-        for place, gate in enumerate(ORDER[self.cell]):
-            rows = slice(place * self.factors, (place + 1) * self.factors)
-            learnt[f"{gate}_kernel"] = stacked["weight_ih"][rows].T
-            learnt[f"{gate}_recurrent"] = stacked["weight_hh"][rows].T
-            learnt[f"{gate}_bias"] = stacked["bias_ih"][rows]
-            if (self.cell, gate) == ("gru", "candidate"):
-                learnt["candidate_recurrent_bias"] = stacked["bias_hh"][rows]
-        return learnt
+        return parameters_of(self._network)
 
     def _set_parameters(self, parameters: dict[str, np.ndarray]) -> None:
-        gates = ORDER[self.cell]
-        none = np.zeros(self.factors, np.float32)
-        second = [parameters.get(f"{gate}_recurrent_bias", none) for gate in gates]
-        own = self._parameter_shapes(0, 0).keys() - self._cell_shapes().keys()
-        super()._set_parameters(
-            {name: parameters[name] for name in own}
-            | {
-                "recurrent.weight_ih_l0": np.concatenate([parameters[f"{gate}_kernel"].T for gate in gates]),
-                "recurrent.weight_hh_l0": np.concatenate(
-                    [parameters[f"{gate}_recurrent"].T for gate in gates]
-                ),
-                "recurrent.bias_ih_l0": np.concatenate([parameters[f"{gate}_bias"] for gate in gates]),
-                "recurrent.bias_hh_l0": np.concatenate(second),
-            }
-        )
-
-
-class GRU4Rec(TorchRecurrentModel, GRU4RecModel):
-    """A recurrent network over a person's items, that says after each which one comes next (Hidasi et al. 2016).
-
-    x_t = q of the t-th item, h_t = cell(x_t, h_{t-1}) with h_0 = 0, score_i = q_i · h_T + b_i, T being the last step:
-    equations (seq-rnn), (seq-gru), (seq-lstm), (seq-score). Made smaller: the mean over all real steps of the
-    cross-entropy of the next item among all items (loss="softmax"), or of -log σ(score of the next item - score of
-    another) over `negatives` items that the person has no event with (loss="bpr"); and reg times the squares of all
-    kernels and vectors.
-
-    The paper's network has output vectors of its own, and learns from sampled scores of single sessions; here items
-    have one vector for both ends, and each person is one session.
-
-    cell : "gru", "lstm", or "rnn" (Elman 1990)
-    factors : the length of vectors and states;  max_length : how many of the last steps are read
-    epochs, learning_rate, batch_size, optimizer : of the training; a batch is a number of people
-    reg : λ, of kernels and vectors
-    loss : "softmax" or "bpr";  negatives : how many for each step, for "bpr" alone
-    patience : epochs without a better validation error (1 - nDCG@10) before training stops; None goes to the end
-    device : "auto", "cpu", "cuda", "mps"
-
-    Events go from the earliest to the latest; those of one time stand in the order of the table, and so do all where
-    there are no timestamps. Ratings are ignored. Somebody without a history gets scores that follow popularity.
-    """
-
-    supports = frozenset({"histories", "similar_items"})
-
-    def __init__(
-        self,
-        cell: str = "gru",
-        factors: int = 64,
-        max_length: int = 50,
-        epochs: int = 15,
-        learning_rate: float = 0.005,
-        reg: float = 0.0,
-        batch_size: int = 64,
-        optimizer: str = "adam",
-        loss: str = "softmax",
-        negatives: int = 32,
-        patience: int | None = None,
-        seed: int = 0,
-        device: str = "auto",
-    ):
-        self.cell = cell
-        self.factors = factors
-        self.max_length = max_length
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.reg = reg
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.loss = loss
-        self.negatives = negatives
-        self.patience = patience
-        self.seed = seed
-        self.device = device
+        super()._set_parameters(state_of(self.cell, parameters))
 
 
 class PathNetwork(RecurrentNetwork):
@@ -155,60 +115,27 @@ class PathNetwork(RecurrentNetwork):
     def forward(self, items: Tensor, events: Tensor) -> Tensor:
         return self.recurrent(self.vectors(items) + self.event_factors[events.long()])[0]
 
+    def states(self, batch: dict[str, Tensor]) -> Tensor:
+        return self(batch["items"], batch["events"])
 
-class DecisionPath(TorchRecurrentModel, DecisionPathModel):
-    """A path of decisions, browse, click, cart, buy, as a sequence: what is met next, and what is done with it.
 
-    A step is an item and an event (the column `event`). x_t = q_item + e_event, h_t = GRU(x_t, h_{t-1}); the next
-    item's score is q_i · h_T + b_i, the next event's a row of its own: equation (seq-path). Made smaller: the mean
-    over real steps of the cross-entropy of the next item, and event_weight times that of the next event; and reg
-    times the squares of all kernels and vectors.
-
-    factors, max_length, epochs, learning_rate, reg, batch_size, optimizer, patience, device : as in GRU4Rec
-    event_weight : what the next event weighs beside the next item
-
-    Data without a column `event`, and histories given as lists, have steps whose event is not told: an event of its
-    own kind, the last, which `next_events` does not list. Events go from the earliest to the latest; those of one
-    time stand in the order of the table, and so do all where there are no timestamps. Ratings are ignored. Somebody
-    without a history gets scores that follow popularity.
-    """
-
-    supports = frozenset({"histories", "similar_items"})
-
-    def __init__(
-        self,
-        factors: int = 64,
-        max_length: int = 50,
-        epochs: int = 15,
-        learning_rate: float = 0.005,
-        reg: float = 0.0,
-        batch_size: int = 64,
-        optimizer: str = "adam",
-        event_weight: float = 1.0,
-        patience: int | None = None,
-        seed: int = 0,
-        device: str = "auto",
-    ):
-        self.factors = factors
-        self.max_length = max_length
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.reg = reg
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.event_weight = event_weight
-        self.patience = patience
-        self.seed = seed
-        self.device = device
-
+class DecisionPath(shared.DecisionPath, TorchModel):
     def _make_network(self, n_users: int, n_items: int) -> PathNetwork:
         return PathNetwork(n_items, len(self._events), self.factors)
 
-    def _hidden(self, network: PathNetwork, batch: dict[str, Tensor]) -> Tensor:
-        return network(batch["items"], batch["events"])
-
     def _loss_of_steps(self, network: PathNetwork, states: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        loss = super()._loss_of_steps(network, states, batch)
+        loss = loss_of_steps(network, states, batch, "softmax")
         wanted = batch["next_events"].long()
         z = states @ network.event_kernel + network.event_bias
         return loss + self.event_weight * F.cross_entropy(z.transpose(1, 2), wanted, reduction="none")
+
+    def _objective(self, network: PathNetwork, batch: dict[str, Tensor]) -> Tensor:
+        loss = self._loss_of_steps(network, network.states(batch), batch)
+        mean = over_real_steps(loss, batch)
+        return mean + self.reg * network.squares() if self.reg else mean
+
+    def _get_parameters(self) -> dict[str, np.ndarray]:
+        return parameters_of(self._network)
+
+    def _set_parameters(self, parameters: dict[str, np.ndarray]) -> None:
+        super()._set_parameters(state_of("gru", parameters))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recbook.torch.next_items import TorchSequenceModel, scores
-from recbook.training import Batch
-from recbook.transformer_models import FAR_BELOW, NORM_EPSILON, BERT4RecModel, SASRecModel
-
-Shapes = dict[str, tuple[int, ...]]
+from recbook.shared import transformers as shared
+from recbook.shared.transformers import FAR_BELOW, NORM_EPSILON, Shapes
+from recbook.torch._histories import loss_of_steps, over_real_steps, scores
+from recbook.torch._model import TorchModel
 
 
 def attention(Q: Tensor, K: Tensor, V: Tensor, allowed: Tensor) -> Tensor:
@@ -62,6 +60,10 @@ class TransformerNetwork(nn.Module):
         mixed = attention(Q, K, V, allowed[:, None]).transpose(1, 2)
         return mixed.reshape(people, width, d) @ self.wo[n]
 
+    def states(self, batch: dict[str, Tensor]) -> Tensor:
+        """At all steps, (people, width, factors)."""
+        return self(batch["items"], batch["length"], batch.get("kept"))
+
     def feed(self, x: Tensor, n: int, activation) -> Tensor:
         """The two layers of block n, equation (tr-feed)."""
         return activation(x @ self.inner[n] + self.inner_bias[n]) @ self.outer[n] + self.outer_bias[n]
@@ -101,158 +103,31 @@ class BERT4RecNetwork(TransformerNetwork):
         """What is multiplied with the vectors of items, equation (tr-cloze-head)."""
         return F.gelu(states @ self.head + self.head_bias)
 
+    def states(self, batch: dict[str, Tensor]) -> Tensor:
+        """Of all steps, or, in training, of the places that were hidden: they are all that is asked for."""
+        states = super().states(batch)
+        if "hidden" in batch:
+            states = states.gather(1, batch["hidden"].long()[..., None].expand(-1, -1, states.shape[2]))
+        return self.guess(states)
 
-class SASRec(TorchSequenceModel, SASRecModel):
-    """SASRec: attention that only looks back says what comes next (Kang and McAuley 2018).
 
-    Each step of a history, of which the last max_length are read, becomes its item's vector and its place's; blocks
-    of attention, equation (tr-heads), and two layers, (tr-feed), each with layer normalisation before and a sum
-    after, (tr-pre), make a state of it, (tr-sasrec). A position sees what was before it and itself, (tr-causal).
-    score_i = q_i · state, q_i being the same vector that is read. Made smaller, the mean over steps: the
-    cross-entropy over all items, (tr-softmax), or, as published, binary cross-entropy against drawn items,
-    (tr-binary). The paper's attention has no wo, and its dropout hides shares of attention, too.
-
-    factors : the length d of vectors and states;  blocks : how many;  heads : of attention, a divisor of factors
-    inner : the width between the two layers;  max_length : how many of the last steps are read
-    loss : "softmax" or "binary";  negatives : for "binary", items a step that the person has no event with
-    dropout : the share that is left out of each sum's new part, drawn anew for each batch
-    epochs, learning_rate, batch_size, optimizer : of the training; a batch is a number of people
-    reg : λ, of the squares of all kernels and vectors;  init_scale : standard deviation of the first vectors
-    patience : epochs without a better validation error (1 - nDCG@10) before training stops; None goes to the end
-    device : "auto", "cpu", "cuda", "mps"
-
-    Ratings are ignored. Events go in order of time, those of one time in the order of the table. Who has no history
-    gets what is popular.
-    """
-
-    supports = frozenset({"histories", "similar_items"})
-
-    def __init__(
-        self,
-        factors: int = 64,
-        blocks: int = 2,
-        heads: int = 1,
-        inner: int = 64,
-        max_length: int = 50,
-        loss: str = "softmax",
-        negatives: int = 1,
-        dropout: float = 0.4,
-        epochs: int = 25,
-        learning_rate: float = 0.002,
-        reg: float = 0.0,
-        batch_size: int = 32,
-        init_scale: float = 0.02,
-        optimizer: str = "adam",
-        patience: int | None = None,
-        seed: int = 0,
-        device: str = "auto",
-    ):
-        self.factors = factors
-        self.blocks = blocks
-        self.heads = heads
-        self.inner = inner
-        self.max_length = max_length
-        self.loss = loss
-        self.negatives = negatives
-        self.dropout = dropout
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.reg = reg
-        self.batch_size = batch_size
-        self.init_scale = init_scale
-        self.optimizer = optimizer
-        self.patience = patience
-        self.seed = seed
-        self.device = device
-
+class SASRec(shared.SASRec, TorchModel):
     def _make_network(self, n_users: int, n_items: int) -> SASRecNetwork:
         return SASRecNetwork(self._parameter_shapes(n_users, n_items), self.heads, self.dropout)
 
-    def _penalty(self, network: SASRecNetwork) -> Tensor:
-        return penalty(network)
+    def _objective(self, network: SASRecNetwork, batch: dict[str, Tensor]) -> Tensor:
+        loss = loss_of_steps(network, network.states(batch), batch, self.loss)
+        mean = over_real_steps(loss, batch)
+        return mean + self.reg * penalty(network) if self.reg else mean
 
-    def _hidden(self, network: SASRecNetwork, batch: dict[str, Tensor]) -> Tensor:
-        return network(batch["items"], batch["length"], batch.get("kept"))
 
-
-class BERT4Rec(TorchSequenceModel, BERT4RecModel):
-    """BERT4Rec: attention both ways guesses items that were hidden (Sun et al. 2019).
-
-    A share of a history's items is hidden behind one vector, the mask's, and all positions see all, before and
-    after, equation (tr-bert4rec); layer normalisation comes after each sum, (tr-post). Made smaller: the mean over
-    hidden items of the cross-entropy over all items, (tr-cloze). To recommend, a mask is put after the newest item.
-    An encoder that fills gaps: it makes no sequence. The paper's dropout hides shares of attention, too.
-
-    factors : the length d of vectors and states;  blocks : how many;  heads : of attention, a divisor of factors
-    inner : the width between the two layers;  max_length : how many of the last steps are read, the mask counted
-    hidden_share : of a history's items, hidden in training;  last_only : share of people, drawn anew in each epoch,
-        of whom the newest item alone is hidden, which is what prediction asks for
-    dropout : the share that is left out of each sum's new part, drawn anew for each batch
-    epochs, learning_rate, batch_size, optimizer : of the training; a batch is a number of people
-    reg : λ, of the squares of all kernels and vectors;  init_scale : standard deviation of the first vectors
-    patience : epochs without a better validation error (1 - nDCG@10) before training stops; None goes to the end
-    device : "auto", "cpu", "cuda", "mps"
-
-    Ratings are ignored. Events go in order of time, those of one time in the order of the table. Who has no history
-    gets what is popular.
-    """
-
-    supports = frozenset({"histories", "similar_items"})
-
-    def __init__(
-        self,
-        factors: int = 64,
-        blocks: int = 2,
-        heads: int = 2,
-        inner: int = 128,
-        max_length: int = 50,
-        hidden_share: float = 0.2,
-        last_only: float = 0.1,
-        dropout: float = 0.2,
-        epochs: int = 30,
-        learning_rate: float = 0.002,
-        reg: float = 0.0,
-        batch_size: int = 32,
-        init_scale: float = 0.02,
-        optimizer: str = "adam",
-        patience: int | None = None,
-        seed: int = 0,
-        device: str = "auto",
-    ):
-        self.factors = factors
-        self.blocks = blocks
-        self.heads = heads
-        self.inner = inner
-        self.max_length = max_length
-        self.hidden_share = hidden_share
-        self.last_only = last_only
-        self.dropout = dropout
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.reg = reg
-        self.batch_size = batch_size
-        self.init_scale = init_scale
-        self.optimizer = optimizer
-        self.patience = patience
-        self.seed = seed
-        self.device = device
-
+class BERT4Rec(shared.BERT4Rec, TorchModel):
     def _make_network(self, n_users: int, n_items: int) -> BERT4RecNetwork:
         return BERT4RecNetwork(self._parameter_shapes(n_users, n_items), self.heads, self.dropout)
 
-    def _penalty(self, network: BERT4RecNetwork) -> Tensor:
-        return penalty(network)
-
-    def _hidden(self, network: BERT4RecNetwork, batch: dict[str, Tensor]) -> Tensor:
-        states = network(batch["items"], batch["length"], batch.get("kept"))
-        if "hidden" in batch:  # in training the places that were hidden are all that is asked for
-            states = states.gather(1, batch["hidden"].long()[..., None].expand(-1, -1, states.shape[2]))
-        return network.guess(states)
-
-    def _loss_of_steps(self, network: BERT4RecNetwork, states: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        of_all = scores(network, states).flatten(0, 1)
+    def _objective(self, network: BERT4RecNetwork, batch: dict[str, Tensor]) -> Tensor:
+        of_all = scores(network, network.states(batch)).flatten(0, 1)
         wanted = batch["wanted"].long()
-        return F.cross_entropy(of_all, wanted.flatten(), reduction="none").view(wanted.shape)
-
-    def _states(self, steps: Batch) -> np.ndarray:
-        return super()._states(self._with_mask(steps))
+        loss = F.cross_entropy(of_all, wanted.flatten(), reduction="none").view(wanted.shape)
+        mean = over_real_steps(loss, batch)
+        return mean + self.reg * penalty(network) if self.reg else mean

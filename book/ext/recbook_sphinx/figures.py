@@ -1,4 +1,4 @@
-"""Figures of `recbook.figures.show`: SVG stands in the page, in the page's own colours; alt text reaches every format.
+"""Figures of `nb.show`: SVG stands in the page, in the page's own colours; alt text reaches every format.
 
 A drawing's ink, lines and paper follow the theme in light and dark, its data keep their colours. A drawing whose text
 would be under 9 pixels on a telephone scrolls in a box of its own instead of shrinking. Neighbouring figures of one
@@ -17,7 +17,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from recbook.figures import GREY, INK, LINE, PAPER, SVG, XLINK
+from recbook.notebook.figures import GREY, INK, LINE, PAPER, SVG, XLINK
 
 FOLLOWS = {
     INK: "var(--rb-text)",

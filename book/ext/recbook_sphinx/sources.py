@@ -37,7 +37,7 @@ VERDICTS = {
 
 @cache
 def load() -> dict:
-    """Read the data file. Its form is checked by tests/test_book.py."""
+    """Read the data file. Its form is checked by tests/book/test_book.py."""
     return tomllib.loads(DATA.read_text("utf-8"))
 
 

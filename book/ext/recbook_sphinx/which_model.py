@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from dataclasses import dataclass, field
 
@@ -49,13 +48,11 @@ class Model:
 def models() -> list[Model]:
     """Every public model of the package, yardsticks first."""
     from recbook import baselines, chains, twins  # here: only a build that shows them needs the frameworks
-    from recbook.recommender import Recommender
 
     found = [
-        (cls, label)
+        (getattr(module, name), label)
         for module, label in ((baselines, BASELINES_LABEL), (chains, CHAINS_LABEL))
-        for cls in vars(module).values()
-        if inspect.isclass(cls) and issubclass(cls, Recommender) and cls.__module__ == module.__name__
+        for name in module.__all__
     ]
     for pair in twins.pairs():
         cls = pair.torch or pair.keras

@@ -1,0 +1,1 @@
+"""What stands below the contract of models: no model, no data set, no framework."""
