@@ -19,7 +19,7 @@ from pathlib import Path
 
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
 CHECKOUT = Path(__file__).resolve().parent.parent
-NEEDED = ("numpy", "pandas", "scipy", "pooch", "requests", "tqdm")
+NEEDED = ("numpy", "pandas", "scipy", "narwhals", "nanoarrow", "pooch", "requests", "tqdm")
 CHAPTERS = ("matplotlib", "jupyterlab")
 BACKENDS = ("tensorflow", "jax", "torch")
 LEAST_MEMORY = 4 * 2**30  # what a chapter takes with both frameworks, and the rest of the desktop beside it

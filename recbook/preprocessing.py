@@ -24,7 +24,7 @@ from recbook.features import (  # noqa: F401  they are asked for as preprocessin
     Ordinal,
     StandardScaler,
 )
-from recbook.interactions import Dataset, IdIndex, Interactions, as_ids, as_interactions, plain
+from recbook.interactions import Dataset, IdIndex, Interactions, as_data, as_ids, as_interactions, plain
 
 Data = TypeVar("Data", Interactions, Dataset)
 CENTERS = ("none", "mean", "zscore", "baseline")
@@ -272,6 +272,7 @@ def k_core(x: Data, user: int = 5, item: int = 5) -> Data:
     for name, value in {"user": user, "item": item}.items():
         if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
             raise ValueError(f"`{name}` is {value!r}; give a whole number, at least 0")
+    x = as_data(x)
     inside = as_interactions(x)
     row_of_pair, pair = np.unique(inside.user_codes * inside.n_items + inside.item_codes, return_inverse=True)
     users, items = np.divmod(row_of_pair, inside.n_items)

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
-from recbook.interactions import Dataset, Interactions, as_interactions, comparable, plain, seconds
+from recbook.interactions import Dataset, Interactions, as_data, as_interactions, comparable, plain, seconds
 
 Data = TypeVar("Data", Interactions, Dataset)
 ORDERS = ("original", "drawn")
@@ -40,7 +40,8 @@ def random_split(
     TypeError
         where `x` is neither Interactions nor a Dataset, or an argument is no number.
     """
-    n = len(as_interactions(x))
+    x = as_data(x)
+    n = len(x)
     rng = _rng(seed)
     _check_order(order)
     _check_share("test_size", test_size, "rows")
@@ -72,7 +73,8 @@ def k_fold(
     TypeError
         where `x` is neither Interactions nor a Dataset, or `n_splits` is no whole number.
     """
-    n = len(as_interactions(x))
+    x = as_data(x)
+    n = len(x)
     rng = _rng(seed)
     _check_order(order)
     if isinstance(n_splits, bool) or not isinstance(n_splits, Integral):
@@ -110,6 +112,7 @@ def leave_last_out(x: Data, n: int = 1, ties: str = "order", seed: int = 0) -> t
 
     Raises ValueError where there are no timestamps, `n` or `ties` is wrong, or nobody has more than n rows.
     """
+    x = as_data(x)
     inside = as_interactions(x)
     times = _times(inside, "leave_last_out", "random_split or stratified_split")
     _check_whole("n", n)
@@ -149,6 +152,7 @@ def temporal_split(x: Data, time=None, test_size: float | None = None) -> tuple[
 
     Raises ValueError where there are no timestamps, both or none of the two are given, or a side is empty.
     """
+    x = as_data(x)
     inside = as_interactions(x)
     times = _times(inside, "temporal_split", "random_split")
     if (time is None) == (test_size is None):
@@ -181,6 +185,7 @@ def stratified_split(x: Data, by: str = "user", test_size: float = 0.2, seed: in
 
     Raises ValueError for a share out of range, another `by`, or where test would be empty.
     """
+    x = as_data(x)
     inside = as_interactions(x)
     rng = _rng(seed)
     _check_share("test_size", test_size, "rows")
@@ -242,6 +247,7 @@ def held_out_users(
 
     Source: the protocol of Liang et al., Variational Autoencoders for Collaborative Filtering, WWW 2018.
     """
+    x = as_data(x)
     inside = as_interactions(x)
     rng = _rng(seed)
     _check_share("test_size", test_size, "users")
@@ -277,6 +283,7 @@ def held_out_users(
 
 
 def _cold(x: Data, side: str, test_size: float, seed: int) -> tuple[Data, Data]:
+    x = as_data(x)
     inside = as_interactions(x)
     rng = _rng(seed)
     _check_share("test_size", test_size, f"{side}s")

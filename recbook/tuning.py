@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from recbook.errors import DivergedError
 from recbook.evaluation import LOWER_IS_BETTER, evaluate, parse_metric
 from recbook.interactions import Dataset, Interactions, as_interactions
 from recbook.recommender import Recommender
-from recbook.splits import random_split
+from recbook.splits import k_fold, random_split
 
 DRAWS = 1000  # of one trial, in search of a setting that was not tried yet
 
@@ -67,7 +68,7 @@ def random_search(
     n_trials: int = 20,
     seed: int = 0,
     *,
-    validation: float | Callable = 0.2,
+    validation: float | int | Callable | Sequence[tuple] = 0.2,
     candidates=None,
     relevant: float | None = None,
     clip: str | tuple[float, float] | None = "train",
@@ -87,8 +88,9 @@ def random_search(
     metric : a name that `evaluate` knows
     n_trials : no setting is tried twice, so a small space ends the search earlier
     seed : trial t draws from `np.random.default_rng([seed, t])`: more trials leave the first ones as they were
-    validation : share of the rows, cut by `random_split` of this seed; or a function of train that gives
-        (rest, validation), such as `leave_last_out`
+    validation : share of the rows, cut by `random_split` of this seed; or a number of folds, by `k_fold` of this seed,
+        the figure being their mean; or a function of train that gives (rest, validation), such as `leave_last_out`; or
+        a list of such pairs
     candidates, relevant, clip, unknown, ties : as in `evaluate`
 
     A trial that ends in DivergedError is recorded, and counts as worst; any other error is raised. Of equal figures
@@ -102,31 +104,107 @@ def random_search(
         where every trial diverged.
     TypeError, NotSupportedError
     """
-    if not isinstance(model, Recommender):
-        raise TypeError(f"`model` is a {type(model).__name__}; give a model of recbook, fitted or not")
-    measure, _ = parse_metric(metric)
+    _check_model(model)
     if isinstance(n_trials, bool) or not isinstance(n_trials, int | np.integer) or n_trials < 1:
         raise ValueError(f"`n_trials` is {n_trials!r}; give a whole number, at least 1")
     space = _SPACE(model) if space is None else space
     _check_space(model, space)
-    rest, held_out, how = _cut(train, validation, seed)
+
+    def settings() -> Iterator[dict[str, Any]]:
+        tried: set[str] = set()
+        for trial in range(n_trials):
+            setting = _draw(space, np.random.default_rng([seed, trial]), tried)
+            if setting is None:
+                return
+            yield setting
+
     options = {
         "candidates": candidates, "relevant": relevant, "clip": clip, "unknown": unknown, "ties": ties
     }  # fmt: skip
-    rows, tried = [], set()
-    for trial in bar(range(n_trials), "random search", progress):
-        setting = _draw(space, np.random.default_rng([seed, trial]), tried)
-        if setting is None:
-            break
-        row = {**setting, metric: math.nan, "seconds": 0.0, "error": ""}
-        start = time.perf_counter()
-        try:
-            one = model.clone(**setting).fit(rest, progress=False)
-            row[metric] = evaluate(one, held_out, [metric], **options)[metric]
-        except DivergedError as error:
-            row["error"] = str(error)
-        row["seconds"] = time.perf_counter() - start
-        rows.append(row)
+    return _search(
+        model,
+        space,
+        settings(),
+        n_trials,
+        "random search",
+        train,
+        metric,
+        seed,
+        validation,
+        options,
+        progress,
+    )
+
+
+def grid_search(
+    model: Recommender,
+    space: Mapping[str, Sequence],
+    train: Interactions | Dataset,
+    metric: str = "ndcg@10",
+    seed: int = 0,
+    *,
+    validation: float | int | Callable | Sequence[tuple] = 0.2,
+    candidates=None,
+    relevant: float | None = None,
+    clip: str | tuple[float, float] | None = "train",
+    unknown: str = "fallback",
+    ties: str = "expected",
+    progress: bool = True,
+) -> Search:
+    """Tries every combination of some values, and fits the best anew on all of `train`.
+
+    space : by hyper-parameter, a list of values; the last one changes fastest
+    seed : of the validation data
+    All else is as in `random_search`. A best value at an end of its list says that the list is too short.
+    """
+    _check_model(model)
+    _check_space(model, space)
+    for name, values in space.items():
+        if not isinstance(values, list):
+            raise ValueError(f"`space[{name!r}]` is {values!r}; a grid is made of lists of values")
+    combinations = [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
+    options = {
+        "candidates": candidates, "relevant": relevant, "clip": clip, "unknown": unknown, "ties": ties
+    }  # fmt: skip
+    n = len(combinations)
+    return _search(
+        model, space, combinations, n, "grid search", train, metric, seed, validation, options, progress
+    )
+
+
+def _search(
+    model,
+    space,
+    settings: Iterable[dict],
+    n: int,
+    what: str,
+    train,
+    metric,
+    seed,
+    validation,
+    options,
+    progress,
+) -> Search:
+    measure, _ = parse_metric(metric)
+    folds, how = _folds(train, validation, seed)
+    rows = []
+    with bar(range(n), what, progress) as shown:
+        for setting in settings:
+            row = {**setting, metric: math.nan, "seconds": 0.0, "error": ""}
+            start = time.perf_counter()
+            try:
+                figures = [
+                    evaluate(model.clone(**setting).fit(rest, progress=False), held_out, [metric], **options)[
+                        metric
+                    ]
+                    for rest, held_out in folds
+                ]
+                row[metric] = float(np.mean(figures))
+            except DivergedError as error:
+                row["error"] = str(error)
+            row["seconds"] = time.perf_counter() - start
+            rows.append(row)
+            shown.update()
     trials = pd.DataFrame(rows, index=pd.RangeIndex(len(rows), name="trial"))
     figures = trials[metric] if measure not in LOWER_IS_BETTER else -trials[metric]
     if figures.isna().all():
@@ -141,23 +219,47 @@ def random_search(
         "seed": seed,
         "space": {name: list(values) for name, values in space.items()},
         "validation": how,
-        "n_rest": len(as_interactions(rest)),
-        "n_validation": len(as_interactions(held_out)),
+        "n_rest": len(as_interactions(folds[0][0])),
+        "n_validation": len(as_interactions(folds[0][1])),
         **{name: value for name, value in options.items() if name != "candidates"},
     }
     fitted = model.clone(**params).fit(train, progress=False)
     return Search(fitted, params, float(rows[best][metric]), metric, trials, protocol)
 
 
-def _cut(train, validation, seed: int) -> tuple[Any, Any, str]:
-    if not callable(validation):
-        if isinstance(validation, bool) or not isinstance(validation, float):
-            raise TypeError(
-                f"`validation` is a {type(validation).__name__}; give the share of train to hold out, such as 0.2, or "
-                "a function that cuts train in two. Test data have no place in a search"
-            )
-        return *random_split(train, validation, seed), f"random_split, {validation} of train, seed {seed}"
-    rest, held_out = validation(train)
+def _check_model(model) -> None:
+    if not isinstance(model, Recommender):
+        raise TypeError(f"`model` is a {type(model).__name__}; give a model of recbook, fitted or not")
+
+
+def _folds(train, validation, seed: int) -> tuple[list[tuple], str]:
+    """Pairs of rest and validation data, and how they were cut."""
+    if isinstance(validation, int | np.integer) and not isinstance(validation, bool):
+        return list(
+            k_fold(train, n_splits=int(validation), seed=seed)
+        ), f"k_fold, {validation} folds, seed {seed}"
+    if isinstance(validation, float):
+        return [random_split(train, validation, seed)], f"random_split, {validation} of train, seed {seed}"
+    if callable(validation):
+        pairs, how = [validation(train)], getattr(validation, "__name__", repr(validation))
+    elif isinstance(validation, list | tuple) and validation and all(map(_is_pair, validation)):
+        pairs, how = list(validation), f"{len(validation)} given pairs"
+    else:
+        raise TypeError(
+            f"`validation` is a {type(validation).__name__}; give the share of train to hold out, such as 0.2, a "
+            "number of folds, or a function that cuts train in two. Test data have no place in a search"
+        )
+    for pair in pairs:
+        _check_cut(train, *pair)
+    return pairs, how
+
+
+def _is_pair(one) -> bool:
+    return isinstance(one, list | tuple) and len(one) == 2
+
+
+def _check_cut(train, rest, held_out) -> None:
+    """Raises ValueError where validation data are not cut from train."""
     inside, parts = as_interactions(train), [as_interactions(part) for part in (rest, held_out)]
     pairs = pd.MultiIndex.from_arrays([inside.users, inside.items])
     for name, part in zip(("rest", "validation data"), parts, strict=True):
@@ -172,7 +274,6 @@ def _cut(train, validation, seed: int) -> tuple[Any, Any, str]:
         raise ValueError(
             f"`validation` gave {sum(map(len, parts))} rows of {len(inside)} in train: some are on both sides"
         )
-    return rest, held_out, getattr(validation, "__name__", repr(validation))
 
 
 def _check_space(model: Recommender, space: Mapping[str, Sequence]) -> None:

@@ -13,7 +13,7 @@ import uuid
 import numpy as np
 import pandas as pd
 
-from recbook.contract._core import WORDS, Subject, as_column, check, each
+from recbook.contract._core import WORDS, Subject, as_column, check, each, near
 from recbook.interactions import Dataset, Interactions
 
 
@@ -595,7 +595,6 @@ def check_the_last_of_repeated_pairs(s: Subject, shift) -> None:
 @check(
     {
         "None": lambda s: None,
-        "a table": lambda s: s.frame,
         "a list": lambda s: [("a", 1, 2.0)],
         "an array": lambda s: np.ones((3, 3)),
         "a path": lambda s: "ratings.csv",
@@ -605,8 +604,15 @@ def check_the_last_of_repeated_pairs(s: Subject, shift) -> None:
     fits=True,
 )
 def check_what_is_no_data(s: Subject, bad) -> None:
-    """`fit` takes Interactions or a Dataset, and says how to make them."""
+    """`fit` takes Interactions, a Dataset or a table, and says how to make them."""
     s.refused(lambda: s.fit(bad(s)), TypeError, words=("Interactions",))
+
+
+@check(when=lambda s: not s.model.needs, fits=True)
+def check_a_table_is_taken(s: Subject, _) -> None:
+    """A table with the usual names of columns is what `Interactions.from_frame` makes of it."""
+    one, other = s.fit(s.frame), s.fit(Interactions.from_frame(s.frame))
+    near(one.score_matrix(), other.score_matrix())
 
 
 @check(when=lambda s: s.task in ("rating", "click"), fits=True)

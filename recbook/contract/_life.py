@@ -367,9 +367,9 @@ def check_failed_fit(s: Subject, what) -> None:
         s.refused(lambda: model.fit(s.data, progress=False))
         setattr(model, name, kept)
     elif what == "bad data":
-        s.refused(lambda: model.fit(s.frame, progress=False), TypeError)
+        s.refused(lambda: model.fit(s.frame.to_numpy(), progress=False), TypeError)
     else:
-        s.refused(lambda: model.fit(s.data, s.frame, progress=False), TypeError)
+        s.refused(lambda: model.fit(s.data, s.frame.to_numpy(), progress=False), TypeError)
     _same_model(model, s.fitted)
     fresh = s.new()
     s.refused(lambda: fresh.fit(None, progress=False), TypeError)
@@ -395,7 +395,7 @@ VALIDATION = {
         ),
         ValueError,
     ),
-    "a table": (lambda s: s.frame, TypeError),
+    "an array": (lambda s: s.frame.to_numpy(), TypeError),
     "a list": (lambda s: [1, 2, 3], TypeError),
     "an empty list": (lambda s: [], TypeError),
     "a share": (lambda s: 0.2, TypeError),
@@ -481,7 +481,7 @@ def check_partial_fit(s: Subject, what) -> None:
     got = model.recommend(k=99)
     assert not [1 for u, i in zip(got.user.tolist(), got.item.tolist(), strict=True) if i in seen[u]], "seen"
     s.sane(model, both if "rating" in both else None)
-    s.refused(lambda: model.partial_fit(frame), TypeError)
+    s.refused(lambda: model.partial_fit(frame.to_numpy()), TypeError)
     near(_through_file(s, model).score_matrix(), model.score_matrix())
 
 

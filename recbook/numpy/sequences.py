@@ -6,7 +6,7 @@ import numpy as np
 
 from recbook.core.blocks import blocks
 from recbook.core.vectors import directions
-from recbook.interactions import as_text
+from recbook.interactions import Dataset, as_text
 from recbook.recommender import Coded, Recommender, anything, number
 from recbook.shared._histories import check_something_came_next, in_time, without_history
 
@@ -34,9 +34,9 @@ class MarkovChain(Recommender):
 
     shrinkage: float = number(1.0, above=0, search=(0.1, 30.0, "log"))
 
-    def _check_data(self, data, train) -> None:
-        super()._check_data(data, train)
-        check_something_came_next(self, train)
+    def _check_data(self, data: Dataset) -> None:
+        super()._check_data(data)
+        check_something_came_next(self, data.interactions)
 
     def _in_order(self, train: Coded) -> Coded:
         return in_time(train)
@@ -127,9 +127,9 @@ class CascadeModel(Recommender):
     passed: str = anything("browse")
     prior_looks: float = number(1.0, above=0, search=(0.1, 30.0, "log"))
 
-    def _check_data(self, data, train) -> None:
-        super()._check_data(data, train)
-        if "event" not in train.extra:
+    def _check_data(self, data: Dataset) -> None:
+        super()._check_data(data)
+        if "event" not in data.interactions.extra:
             raise ValueError("CascadeModel needs a column `event` that says which looks were choices")
 
     def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:

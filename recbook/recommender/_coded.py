@@ -66,6 +66,22 @@ class Coded:
             },
         )
 
+    def of_users(self, users: np.ndarray) -> Coded:
+        """The rows of some users, who are counted from 0 in the given, ascending order."""
+        return self._of("users", users)
+
+    def of_items(self, items: np.ndarray) -> Coded:
+        """The rows of some items, which are counted from 0 in the given, ascending order."""
+        return self._of("items", items)
+
+    def _of(self, side: str, codes: np.ndarray) -> Coded:
+        here = np.flatnonzero(np.isin(getattr(self, side), codes))
+        columns = {name: getattr(self, name) for name in ("users", "items", "ratings", "timestamps")}
+        columns = {name: None if column is None else column[here] for name, column in columns.items()}
+        columns[side] = np.searchsorted(codes, columns[side])
+        sizes = {"n_users": self.n_users, "n_items": self.n_items} | {f"n_{side}": len(codes)}
+        return Coded(**columns, **sizes, extra={name: column[here] for name, column in self.extra.items()})
+
     @cached_property
     def by_user(self) -> Ragged:
         return Ragged.group(self.users, self.n_users)

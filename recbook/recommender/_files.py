@@ -121,7 +121,7 @@ def _fill(model: Recommender, head: dict, arrays: dict[str, np.ndarray]) -> None
     n_users, n_items = len(model._user_index), len(model._item_index)
     model.rating_range_ = _as_range(head["rating_range"])
     model._log = list(head["training_log"])
-    model._train = _history(arrays, n_users, n_items)
+    model._train, model._item_table = _history(arrays, n_users, n_items), None
     if model._keeps_ratings and (model._train is None or model._train.ratings is None):
         raise ValueError("`history` is missing, and this model computes with it")
     model._set_features({name: arrays[f"features/{name}"] for name in model._feature_names()})

@@ -7,7 +7,7 @@ import copy
 import inspect
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self, dataclass_transform
 
 import numpy as np
@@ -20,7 +20,16 @@ from recbook.core.ragged import top_k
 from recbook.core.storage import MAX_BYTES
 from recbook.core.vectors import cosines
 from recbook.errors import DivergedError, NotFittedError, NotSupportedError
-from recbook.interactions import Dataset, IdIndex, Interactions, as_column, as_ids, as_interactions, plain
+from recbook.interactions import (
+    Dataset,
+    IdIndex,
+    Interactions,
+    as_column,
+    as_dataset,
+    as_ids,
+    as_interactions,
+    plain,
+)
 from recbook.recommender import _files
 from recbook.recommender._coded import Coded
 from recbook.recommender._histories import code_histories
@@ -129,12 +138,12 @@ class Recommender:
         DivergedError
             where training gave NaN or infinity.
         """
-        train = as_interactions(data)
+        data = as_dataset(data)
         self._check_hyper_parameters()
-        self._check_data(data, train)
+        self._check_data(data)
         with self._as_before_on_failure():
             self._fitted_params = copy.deepcopy(self.get_params())
-            self._remember(data, train)
+            self._remember(data)
             watched = None if validation is None else self._code_validation(as_interactions(validation))
             self._fit(self._train, watched, progress)
             self._check_finite()
@@ -169,8 +178,9 @@ class Recommender:
         self._require("partial_fit")
         if not self._is_fitted:
             return self.fit(data, progress=False)
-        more = as_interactions(data)
-        self._check_data(data, more)
+        data = as_dataset(data)
+        more = data.interactions
+        self._check_data(data)
         with self._as_before_on_failure():
             self._user_index = self._user_index.extended(more.user_ids, "user")
             self._item_index = self._item_index.extended(more.item_ids, "item")
@@ -199,12 +209,12 @@ class Recommender:
             self.__dict__.update(before)
             raise
 
-    def _check_data(self, data: Interactions | Dataset, train: Interactions) -> None:
-        if not len(train):
+    def _check_data(self, data: Dataset) -> None:
+        if not len(data):
             raise ValueError(f"{type(self).__name__}.fit got no interactions; at least one is needed")
-        self._check_targets(train)
+        self._check_targets(data.interactions)
         for side, columns in self.needs.items():
-            table = getattr(data, side) if isinstance(data, Dataset) else None
+            table = getattr(data, side)
             if table is None:
                 raise ValueError(
                     f"{type(self).__name__} needs the table `{side}`; fit it on a Dataset that has one"
@@ -227,8 +237,9 @@ class Recommender:
                 "choose one: Interactions.from_frame(df, on_duplicate='last' or 'mean'), or preprocessing.deduplicate"
             )
 
-    def _remember(self, data: Interactions | Dataset, train: Interactions) -> None:
-        self._user_index, self._item_index = train.user_index, train.item_index
+    def _remember(self, data: Dataset) -> None:
+        train = data.interactions
+        self._user_index, self._item_index, self._item_table = train.user_index, train.item_index, None
         self._look_at(data)
         self._train = self._in_order(Coded.of_known(train, self._user_index, self._item_index))
         self.rating_range_ = (
@@ -236,11 +247,12 @@ class Recommender:
         )
         self._log: list[dict] = []
 
-    def _look_at(self, data: Interactions | Dataset) -> None:
+    def _look_at(self, dataset: Dataset) -> None:
         """Items that are in the table and in no interaction join at the end, where the model can score them."""
-        dataset = data if isinstance(data, Dataset) else Dataset(data)
         if "warm_items" in self.supports and dataset.items is not None:
             self._item_index = self._item_index.extended(as_ids(dataset.items.index, "items.index"), "item")
+        if dataset.items is not None:
+            self._item_table = dataset.items
         self._read_tables(dataset)
 
     def _check_finite(self) -> None:
@@ -389,6 +401,7 @@ class Recommender:
         exclude_seen: bool = True,
         candidates=None,
         context: pd.DataFrame | None = None,
+        with_items: Sequence[str] | pd.DataFrame | None = None,
     ) -> pd.DataFrame:
         """The k items with the highest scores for each user.
 
@@ -397,6 +410,8 @@ class Recommender:
             ratings and times
         exclude_seen : leave out what the user has met in train (or in the history)
         candidates : item ids to choose from (default: all that the model knows)
+        with_items : columns of the table of items that the model was fitted with, such as ["title"], to stand beside
+            the items; or a table of one's own, indexed by item id, with all its columns
 
         Returns a table user, item, score, rank (from 1), users in the given order; of equal scores
         the item that appeared first in train comes first. Users with fewer than k candidates
@@ -436,14 +451,42 @@ class Recommender:
             tables.append(
                 pd.DataFrame(
                     {
-                        "user": users[block][row],
-                        "item": ids[column],
+                        "user": as_column(users[block][row]),
+                        "item": as_column(ids[column]),
                         "score": scores[row, column],
                         "rank": rank,
                     }
                 )
             )
-        return pd.concat(tables, ignore_index=True)
+        table = pd.concat(tables, ignore_index=True)
+        return table if with_items is None else self._beside(table, with_items)
+
+    def _beside(self, table: pd.DataFrame, with_items: Sequence[str] | pd.DataFrame) -> pd.DataFrame:
+        """A table with further columns: what is known of its items."""
+        if isinstance(with_items, pd.DataFrame):
+            known, columns = with_items, list(with_items.columns)
+        else:
+            known, columns = (
+                self._item_table,
+                [with_items] if isinstance(with_items, str) else list(with_items),
+            )
+            if known is None:
+                raise ValueError(
+                    f"this {type(self).__name__} knows no table of items: it was fitted without one, or is a "
+                    "copy, or from a file; give it: with_items=ml.items[['title']]"
+                )
+        for name in columns:
+            if name not in known.columns or name in table.columns:
+                state = (
+                    "is a column of the lists already"
+                    if name in table.columns
+                    else "is no column of the items"
+                )
+                raise ValueError(f"`with_items`: {name!r} {state}; the items have {list(known.columns)}")
+        if not known.index.is_unique:
+            raise ValueError("`with_items` has an item twice; keep one row an item")
+        beside = known[columns].reindex(table["item"])
+        return table.assign(**{name: beside[name].to_numpy() for name in columns})
 
     def similar_items(self, items, k: int = 10) -> pd.DataFrame:
         """The k items most similar to each of `items`: a table item, similar, score, rank."""
@@ -458,8 +501,8 @@ class Recommender:
         rank = np.arange(len(row)) - np.searchsorted(row, row) + 1
         return pd.DataFrame(
             {
-                "item": self.item_ids_[codes[row]],
-                "similar": self.item_ids_[column],
+                "item": as_column(self.item_ids_[codes[row]]),
+                "similar": as_column(self.item_ids_[column]),
                 "score": scores[row, column],
                 "rank": rank,
             }

@@ -136,9 +136,9 @@ class SequenceModel(GradientModel):
 
     # ---------------------------------------------------------------- order
 
-    def _check_data(self, data, train) -> None:
-        super()._check_data(data, train)
-        check_something_came_next(self, train)
+    def _check_data(self, data: Dataset) -> None:
+        super()._check_data(data)
+        check_something_came_next(self, data.interactions)
 
     def _in_order(self, train: Coded) -> Coded:
         return in_time(train)

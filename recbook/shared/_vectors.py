@@ -61,3 +61,8 @@ def parameter_shapes(n_users: int, n_items: int, factors: int) -> dict[str, tupl
         "user_factors": (n_users, factors),
         "item_factors": (n_items, factors),
     }
+
+
+def lengthened(array: np.ndarray, n: int, value) -> np.ndarray:
+    """An array with `value` behind it, n in all; a copy."""
+    return np.concatenate([array, np.full((n - len(array), *array.shape[1:]), value, array.dtype)])

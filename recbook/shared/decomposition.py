@@ -17,10 +17,17 @@ from recbook.core.blocks import power_of_two
 from recbook.core.progress import bar
 from recbook.core.ragged import Ragged
 from recbook.errors import DivergedError
-from recbook.preprocessing import REG_USER, fit_biases, shrunk_means
+from recbook.preprocessing import REG_ITEM, REG_USER, fit_biases, shrunk_means
 from recbook.recommender import Coded, Recommender, device, flag, number, seed, whole
 from recbook.shared._training import rmse_of
-from recbook.shared._vectors import Side, matrix_scores, pair_scores, parameter_shapes, sum_of_biases
+from recbook.shared._vectors import (
+    Side,
+    lengthened,
+    matrix_scores,
+    pair_scores,
+    parameter_shapes,
+    sum_of_biases,
+)
 
 PIECE = 32
 PIECES_PER_BLOCK = 2048
@@ -79,18 +86,14 @@ def in_blocks(owners: np.ndarray, others: np.ndarray, values: np.ndarray, n_owne
         blocks.append(
             Block(
                 (start, stop),
-                _lengthened(padded_others[here], pieces, n_others),
-                _lengthened(padded_values[here], pieces, 0),
-                _lengthened((owner[here] - start).astype(np.int32), pieces, 0),
-                _lengthened(lists.lengths[start:stop].astype(values.dtype), members, 0),
+                lengthened(padded_others[here], pieces, n_others),
+                lengthened(padded_values[here], pieces, 0),
+                lengthened((owner[here] - start).astype(np.int32), pieces, 0),
+                lengthened(lists.lengths[start:stop].astype(values.dtype), members, 0),
             )
         )
         start = stop
     return blocks
-
-
-def _lengthened(array: np.ndarray, n: int, value) -> np.ndarray:
-    return np.concatenate([array, np.full((n - len(array), *array.shape[1:]), value, array.dtype)])
 
 
 # ---------------------------------------------------------------- alternating least squares
@@ -107,6 +110,9 @@ class ALS(Recommender):
 
     People never seen are folded in by the same equation, without training.
 
+    partial_fit : those who rated something new, and new items, are solved for by the same equation, twice the people;
+        all else stays as it is, which costs little and drifts from a fit of everything
+
     factors : length of p and q;  epochs : sweeps
     reg : λ;  weighted : False takes 1 for n_u and n_i, which needs a `reg` about a hundred times as large
     biased : False leaves μ, b_u and b_i out
@@ -118,7 +124,7 @@ class ALS(Recommender):
     """
 
     task = "rating"
-    supports = frozenset({"histories", "similar_items"})
+    supports = frozenset({"histories", "similar_items", "partial_fit"})
     _watches_validation = True
 
     factors: int = whole(16, search=(4, 64, "log"))
@@ -202,6 +208,33 @@ class ALS(Recommender):
         fewest = np.bincount(owners, minlength=n).min()
         if self.reg == 0 and fewest < self.factors:
             raise self._singular(f"{who} has {'1 rating' if fewest == 1 else f'{fewest} ratings'}")
+
+    def _partial_fit(self, new: Coded) -> None:
+        """A part of a sweep: p of whoever rated something, q of new items, and then p again, all else as it is."""
+        # What people rated before is known, unless the model was saved without its history.
+        rated = new if self._train is None else self._train
+        people, first = np.unique(new.users), len(self._item_bias)
+        self._user_bias = lengthened(self._user_bias, new.n_users, 0)
+        self._item_bias = lengthened(self._item_bias, new.n_items, 0)
+        self._user_factors = lengthened(self._user_factors, new.n_users, 0)
+        self._item_factors = lengthened(self._item_factors, new.n_items, 0)
+        theirs = rated.of_users(people)
+        self._user_factors[people], self._user_bias[people] = self._people(theirs)
+        if first < new.n_items:
+            self._learn_items(rated.of_items(np.arange(first, new.n_items)), first)
+            self._user_factors[people], self._user_bias[people] = self._people(theirs)
+
+    def _learn_items(self, rated: Coded, first: int) -> None:
+        """b and q of items whose codes begin with `first`.  rated : their ratings, items counted from 0"""
+        self._check_counts(rated.items, rated.n_items, "a new item")
+        rest = rated.ratings
+        if self.biased:
+            rest = rest - self._mean - self._user_bias[rated.users]
+            bias = shrunk_means(rated.items, rest, rated.n_items, REG_ITEM)
+            self._item_bias[first:], rest = bias, rest - bias[rated.items]
+        self._item_factors[first:] = self._least_squares(
+            self._pieces_by_item(rated, rest), self._user_factors
+        )[0]
 
     def _people(self, histories: Coded | None) -> Side:
         """p and b; of new people by the two steps of a sweep that concern them, items as they are."""

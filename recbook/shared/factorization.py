@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,14 @@ from recbook.shared._pairs import (
     same_draws,
 )
 from recbook.shared._training import OPTIMIZERS, Batch, GradientModel, rmse_of, small
-from recbook.shared._vectors import Side, matrix_scores, pair_scores, parameter_shapes, sum_of_biases
+from recbook.shared._vectors import (
+    Side,
+    lengthened,
+    matrix_scores,
+    pair_scores,
+    parameter_shapes,
+    sum_of_biases,
+)
 
 TINY = 1e-9  # of 0/0 it makes 0
 SPREAD = (0.25, 0.5)  # of NMF's first factors, in units of √(μ/k): p_uᵀq_i begins near a seventh of the mean
@@ -93,9 +101,13 @@ class MatrixFactorization(FactorModel):
     init_scale : standard deviation of the start of p and q
     patience : epochs without a better validation measure before training stops; None goes to the end
     device : "auto", "cpu", "cuda", "mps"
+
+    partial_fit : those who met something new, and new items, are solved for like people never seen; all else stays
+        as it is, which costs little and drifts from a fit of everything
     """
 
     task = TaskByLoss("ranking")
+    supports = frozenset({"histories", "similar_items", "partial_fit"})
 
     factors: int = whole(100, search=(8, 128, "log"))
     epochs: int = whole(20, search=(5, 60, "log"))
@@ -134,6 +146,36 @@ class MatrixFactorization(FactorModel):
         pairs = PairExamples.kept(self, self._train, self.loss, self.negatives)
         users, items, targets, _ = pairs.of(validation, same_draws(self))
         return pairs.measured(targets, self._predict(users, items, self._people(None), None))
+
+    def _partial_fit(self, new: Coded) -> None:
+        """p and b of whoever met something, q and b of new items, and then p and b again, all else as it is."""
+        # What people met before is known, unless the model was saved without its history.
+        met = new if self._train is None else self._train
+        learnt, people = dict(self._get_parameters()), np.unique(new.users)
+        first = len(learnt["item_bias"])
+        for name, n in (("user", new.n_users), ("item", new.n_items)):
+            for kind in ("bias", "factors"):
+                learnt[f"{name}_{kind}"] = lengthened(learnt[f"{name}_{kind}"], n, 0)
+        self._build(new.n_users, new.n_items)
+
+        def learn(name: str, codes: np.ndarray, side: Side) -> None:
+            learnt[f"{name}_factors"][codes], learnt[f"{name}_bias"][codes] = side
+            self._set_parameters(learnt)
+
+        self._set_parameters(learnt)
+        learn("user", people, self._new_people(met.of_users(people)))
+        if first < new.n_items:
+            items = np.arange(first, new.n_items)
+            learn("item", items, self._new_items(met.of_items(items)))
+            learn("user", people, self._new_people(met.of_users(people)))
+
+    def _new_items(self, met: Coded) -> Side:
+        """q and b of items as people are folded in: users and items change places."""
+        p, b = self._side("user")
+        turned = replace(met, users=met.items, items=met.users, n_users=met.n_items, n_items=met.n_users)
+        offset = self._level() + b.astype(np.float64)
+        how = self.reg, self.loss, self.negatives, self.biased
+        return fold_in(turned, p.astype(np.float64), offset, *how)
 
     def _new_people(self, histories: Coded) -> Side:
         return fold_in(histories, *self._item_side(), self.reg, self.loss, self.negatives, self.biased)

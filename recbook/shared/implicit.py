@@ -14,7 +14,7 @@ from scipy import sparse
 from recbook.core.blocks import power_of_two
 from recbook.core.progress import bar
 from recbook.errors import DivergedError, NotSupportedError
-from recbook.interactions import Dataset, Interactions
+from recbook.interactions import Dataset
 from recbook.recommender import Coded, Recommender, choice, device, flag, number, seed, whole
 from recbook.sampling import DISTRIBUTIONS, NegativeSampler
 from recbook.shared._pairs import same_draws
@@ -222,8 +222,9 @@ class ImplicitALS(Recommender):
 
     # ---------------------------------------------------------------- what both share
 
-    def _check_data(self, data: Interactions | Dataset, train: Interactions) -> None:
-        super()._check_data(data, train)
+    def _check_data(self, data: Dataset) -> None:
+        super()._check_data(data)
+        train = data.interactions
         if self.confidence == "ratings" and train.ratings is None:
             raise ValueError(
                 f"{type(self).__name__} with confidence='ratings' needs a column `rating`, and the data has none; "

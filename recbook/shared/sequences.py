@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from recbook.interactions import IdIndex, as_text
+from recbook.interactions import Dataset, IdIndex, as_text
 from recbook.recommender import Coded, choice, device, number, seed, whole
 from recbook.shared._histories import SequenceModel
 from recbook.shared._training import OPTIMIZERS, glorot
@@ -139,8 +139,8 @@ class DecisionPath(SequenceModel):
 
     # ---------------------------------------------------------------- events
 
-    def _remember(self, data, train) -> None:
-        super()._remember(data, train)
+    def _remember(self, data: Dataset) -> None:
+        super()._remember(data)
         column = self._train.extra.get("event")
         told = np.zeros(0, object) if column is None else as_text(column, "event")
         self._events = IdIndex(np.unique(told))

@@ -94,7 +94,7 @@ class SASRec(SequenceModel):
 
     task = "next_item"
 
-    factors: int = whole(64, search=(16, 128, "log"))
+    factors: int = whole(64, search=[16, 32, 64, 128])  # what several heads divide
     blocks: int = whole(2, search=(1, 3))
     heads: int = whole(1)
     inner: int = whole(64)
@@ -156,7 +156,7 @@ class BERT4Rec(SequenceModel):
 
     task = "next_item"
 
-    factors: int = whole(64, search=(16, 128, "log"))
+    factors: int = whole(64, search=[16, 32, 64, 128])  # what several heads divide
     blocks: int = whole(2, search=(1, 3))
     heads: int = whole(2)
     inner: int = whole(128)

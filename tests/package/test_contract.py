@@ -507,12 +507,10 @@ class NaNForFew:
         return scores if len(self.user_ids_) > 1 else np.full_like(scores, np.nan)
 
 
-class TakesTables:
+class TakesDicts:
     def fit(self, data, *asked, **more):
-        if isinstance(data, pd.DataFrame):
-            from recbook.interactions import Interactions
-
-            data = Interactions.from_frame(data)
+        if isinstance(data, dict):
+            data = pd.DataFrame(data).assign(rating=1.0)
         return super().fit(data, *asked, **more)
 
 
@@ -564,7 +562,7 @@ FAULTS = {
     CountsTime: "dtypes_of_times",
     GlobalChance: "chance_is_its_own",
     NaNForFew: "sizes",
-    TakesTables: "what_is_no_data",
+    TakesDicts: "what_is_no_data",
     TakesNonsense: "nonsense_for_arguments",
 }
 

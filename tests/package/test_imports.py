@@ -30,7 +30,7 @@ LAYERS = [
         "sizes",
         "twins",
     },  # names that readers use, of things that live below
-    {"contract", "notebook", "checks", "doctor"},
+    {"contract", "notebook", "checks", "doctor", "cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 WINGS = {"torch": "keras", "keras": "torch"}

@@ -536,7 +536,7 @@ def test_tables_and_contents_of_a_dataset_are_its_own():
     with pytest.raises(ValueError, match="read-only"):
         data.content["vector"][0] = 1
     with pytest.raises(TypeError, match="expected Interactions"):
-        data.with_interactions(TABLE)
+        data.with_interactions(TABLE.to_numpy())
 
 
 def test_the_constructor_checks_what_a_table_is_checked_for():

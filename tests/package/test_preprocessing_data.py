@@ -305,7 +305,7 @@ BAD = {
     ),
     "clean: empty": (lambda: pre.clean(DIRTY[:0]), ValueError, ["the table is empty"]),
     "deduplicate": (lambda: pre.deduplicate(TWICE, "first"), ValueError, ["`keep`", "'first'", "'last'"]),
-    "deduplicate a table": (lambda: pre.deduplicate(DIRTY), TypeError, ["DataFrame", "from_frame"]),
+    "deduplicate an array": (lambda: pre.deduplicate(DIRTY.to_numpy()), TypeError, ["ndarray", "from_frame"]),
     "k_core: negative": (lambda: pre.k_core(RATED, user=-1), ValueError, ["`user` is -1"]),
     "k_core: half": (lambda: pre.k_core(RATED, item=1.5), ValueError, ["`item` is 1.5"]),
     "k_core: nothing": (

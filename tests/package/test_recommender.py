@@ -423,7 +423,7 @@ def test_validation_is_coded_without_what_is_unknown():
             ("column `genres`", "`items`"),
         ),
         ({}, Dataset(X, items=FILMS[1:]), KeyError, ("1",)),  # the model's own error
-        ({}, X.to_frame(), TypeError, ("DataFrame", "from_frame")),
+        ({}, X.to_frame().to_numpy(), TypeError, ("ndarray", "from_frame")),
         ({}, DATA.take([]), ValueError, ("GenreMean.fit got no interactions",)),
         (
             {},
@@ -484,6 +484,48 @@ def test_rankers_learn_on_from_rows_without_ratings():
     model = Popularity().fit(X).partial_fit(unrated)
     assert model.predict("Zoe", [2, 3, 1]).tolist() == [2, 2, 1]
     assert model.recommend("Zoe").item.tolist() == [2, 1]
+
+
+# ---------------------------------------------------------------- titles beside a list
+
+
+def test_lists_with_columns_of_the_items():
+    titles = pd.DataFrame({"title": ["Zero", "One"], "year": [1990, 1991]}, index=[3, 1])
+    data = Dataset(X, items=titles)
+    model, bare = Popularity().fit(data), Popularity().fit(X)
+    table = model.recommend(["Bob"], k=9, with_items=["title"])
+    pd.testing.assert_frame_equal(table.drop(columns="title"), bare.recommend(["Bob"], k=9))
+    named = {
+        item: title for item, title in zip(table.item, table.title, strict=True) if isinstance(title, str)
+    }
+    assert named and named == {item: titles.title[item] for item in table.item if item in titles.index}
+    assert list(model.recommend(["Bob"], with_items="year")) == ["user", "item", "score", "rank", "year"]
+    own = bare.recommend(["Bob"], k=9, with_items=titles)
+    assert list(own)[4:] == ["title", "year"]
+    with pytest.raises(ValueError, match="knows no table of items"):
+        model.fit(X).recommend(["Bob"], with_items=["title"])
+
+
+@pytest.mark.parametrize(
+    ("with_items", "words"),
+    [
+        (["titel"], ("'titel'", "['title', 'score']")),
+        (["score"], ("'score' is a column of the lists already",)),
+        (pd.DataFrame({"title": ["a", "b"]}, index=[1, 1]), ("an item twice",)),
+    ],
+)
+def test_columns_that_cannot_stand_beside_a_list(with_items, words):
+    items = pd.DataFrame({"title": ["One"], "score": [3]}, index=[1])
+    model = Popularity().fit(Dataset(X, items=items))
+    refuses(lambda: model.recommend(["Bob"], with_items=with_items), ValueError, words)
+
+
+def test_a_model_from_a_file_takes_a_table_of_items(tmp_path):
+    items = pd.DataFrame({"title": ["One"]}, index=[1])
+    Popularity().fit(Dataset(X, items=items)).save(tmp_path / "p.npz")
+    model = Popularity.load(tmp_path / "p.npz")
+    refuses(lambda: model.recommend(["Bob"], with_items=["title"]), ValueError, ("from a file",))
+    assert "title" in model.recommend(["Bob"], with_items=items)
 
 
 # ---------------------------------------------------------------- parameters

@@ -360,7 +360,7 @@ BAD = {
         ValueError,
         ["order", "'sorted'", "'drawn'"],
     ),
-    "a table": (lambda x: splits.k_fold(x.to_frame()), TypeError, ["DataFrame", "from_frame"]),
+    "an array": (lambda x: splits.k_fold(x.to_frame().to_numpy()), TypeError, ["ndarray", "from_frame"]),
     "last: no times": (
         lambda x: splits.leave_last_out(x),
         ValueError,

@@ -1,4 +1,4 @@
-"""`random_search`: the planted best is found, on validation data cut from train alone."""
+"""`random_search` and `grid_search`: the planted best is found, on validation data cut from train alone."""
 
 import inspect
 
@@ -6,12 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recbook import splits, worlds
+import recbook.keras as rk
+import recbook.numpy as np_wing
+import recbook.torch as rt
+from recbook import splits, tuning, worlds
 from recbook.errors import DivergedError, NotSupportedError
 from recbook.evaluation import evaluate
 from recbook.interactions import Interactions
 from recbook.numpy.introduction import BiasOnly, GlobalMean
-from recbook.tuning import random_search
+from recbook.tuning import grid_search, random_search, space
+from tests.helpers.bad_inputs import refuses
 
 WORLD = worlds.make_biases(n_users=80, n_items=60, density=0.3, noise=0.3, seed=0)
 TRAIN, TEST = splits.random_split(WORLD.data, 0.2, seed=0)
@@ -172,8 +176,10 @@ BAD = {
     "other word": (search(space={"reg_user": (1, 2, "exp")}), ValueError, ("'log'",)),
     "infinite": (search(space={"reg_user": (1.0, np.inf)}), ValueError, ("inf",)),
     "validation": (search(validation=1.5), ValueError, ("1.5",)),
-    "validation rows": (search(validation=100), TypeError, ("`validation` is a int", "0.2")),
-    "train": (search(train=TRAIN.interactions.to_frame()), TypeError, ("DataFrame",)),
+    "validation rows": (search(validation="rows"), TypeError, ("`validation` is a str", "0.2")),
+    "one fold": (search(validation=1), ValueError, ("n_splits",)),
+    "no pairs": (search(validation=[TRAIN]), TypeError, ("`validation` is a list",)),
+    "train": (search(train="TRAIN"), TypeError, ("str",)),
 }
 
 
@@ -183,3 +189,65 @@ def test_refuses(name):
     with pytest.raises(error) as caught:
         call()
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+# ---------------------------------------------------------------- a model's own space
+
+
+def test_a_models_own_space_is_what_its_heads_say():
+    own = space(rt.MatrixFactorization)
+    assert own == space(rt.MatrixFactorization()) == space(rk.MatrixFactorization)
+    assert own["factors"] == (8, 128, "log") and "device" not in own and "seed" not in own
+    found = random_search(BiasOnly(), None, TRAIN, "rmse", n_trials=4, progress=False)
+    low, high, _ = space(BiasOnly)["reg_user"]
+    assert found.trials.reg_user.between(low, high).all() and found.trials.reg_user.nunique() == 4
+    assert found.protocol["space"] == {name: list(values) for name, values in space(BiasOnly).items()}
+
+
+MODELS = {name: getattr(wing, name) for wing in (rt, np_wing) for name in wing.__all__ if name != "load"}
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_draw_of_its_space_is_a_model(name):
+    """Every public model takes what its own space gives: hyper-parameters are checked at the start of a fit."""
+    model = MODELS[name]
+    for trial in range(20):
+        setting = tuning._draw(space(model), np.random.default_rng([0, trial]), set()) or {}
+        model(**setting)._check_hyper_parameters()
+
+
+# ---------------------------------------------------------------- grids and folds
+
+
+def test_a_grid_is_every_combination_in_order():
+    grid = {"x": [0.0, 3.0, 6.0], "y": [0.0, 5.0]}
+    found = grid_search(Planted(), grid, TRAIN, "rmse", clip=None, progress=False)
+    assert found.trials[["x", "y"]].to_numpy().tolist() == [[x, y] for x in grid["x"] for y in grid["y"]]
+    assert found.params == {"x": 3.0, "y": 0.0} and found.model.x == 3.0  # of equal figures the first
+    one = random_search(Planted(), {"x": [3.0]}, TRAIN, "rmse", 1, clip=None, progress=False)
+    assert found.figure == one.figure
+
+
+def test_the_figure_of_folds_is_their_mean():
+    found = grid_search(
+        BiasOnly(), {"reg_user": [1.0, 40.0]}, TRAIN, "rmse", seed=2, validation=3, progress=False
+    )
+    for row in found.trials.itertuples():
+        folds = splits.k_fold(TRAIN, 3, seed=2)
+        by_hand = [evaluate(BiasOnly(reg_user=row.reg_user).fit(a), b, ["rmse"])["rmse"] for a, b in folds]
+        assert row.rmse == pytest.approx(np.mean(by_hand))
+    assert found.protocol["validation"] == "k_fold, 3 folds, seed 2"
+    pairs = list(splits.k_fold(TRAIN, 3, seed=2))
+    given = grid_search(
+        BiasOnly(), {"reg_user": [1.0, 40.0]}, TRAIN, "rmse", validation=pairs, progress=False
+    )
+    assert given.trials.rmse.tolist() == found.trials.rmse.tolist()
+
+
+@pytest.mark.parametrize(
+    ("grid", "words"),
+    [({}, ("`space`",)), ({"reg_user": (1.0, 2.0)}, ("a grid is made of lists",)), ({"reg": [1.0]}, ("`reg`",)),
+     ({"reg_user": []}, ("empty",))],
+)  # fmt: skip
+def test_a_grid_of_anything_else_is_refused(grid, words):
+    refuses(lambda: grid_search(BiasOnly(), grid, TRAIN, "rmse", progress=False), ValueError, words)

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from recbook import metrics as m
+from recbook import splits
 from recbook.errors import NotFittedError, NotSupportedError, UnknownIdError
-from recbook.evaluation import Report, evaluate
+from recbook.evaluation import Report, cross_validate, evaluate
 from recbook.interactions import Dataset, Interactions
 from recbook.numpy.introduction import BiasOnly, GlobalMean, Popularity, Random
 from tests.helpers.bad_inputs import refuses
@@ -441,7 +442,7 @@ class NanRatings(GlobalMean):
 BAD = {
     "no model": (lambda: evaluate("UserKNN", TEST), TypeError, ("`model`", "str")),
     "no fit": (lambda: evaluate(GlobalMean(), TEST), NotFittedError, ("GlobalMean", ".fit(train)")),
-    "no data": (lambda: evaluate(mean(), TEST.to_frame()), TypeError, ("DataFrame", "from_frame")),
+    "no data": (lambda: evaluate(mean(), TEST.to_frame().to_numpy()), TypeError, ("ndarray", "from_frame")),
     "empty": (lambda: evaluate(mean(), TEST.take([])), ValueError, ("`test` is empty",)),
     "unknown metric": (
         lambda: evaluate(mean(), TEST, ["rsme"]),
@@ -601,3 +602,60 @@ def test_without_its_history_a_model_needs_candidates(tmp_path):
     whole = evaluate(popularity(), TEST, ["ndcg@2"], candidates=lists)
     assert evaluate(model, TEST, ["ndcg@2"], candidates=lists)["ndcg@2"] == whole["ndcg@2"]
     assert evaluate(model, TEST, ["ndcg@2"], candidates=lists).protocol == whole.protocol
+
+
+# ---------------------------------------------------------------- several models, several folds
+
+
+def test_several_models_are_a_table():
+    models = {"many": popularity(), "chance": Random(seed=1).fit(TRAIN)}
+    table = evaluate(models, TEST, ["ndcg@2", "recall@1"], unknown="nan", ties="first")
+    assert table.index.name == "model" and list(table.index) == ["many", "chance"]
+    for name, model in models.items():
+        alone = evaluate(model, TEST, ["ndcg@2", "recall@1"], unknown="nan", ties="first")
+        assert table.loc[name].to_dict() == dict(alone)
+    unnamed = evaluate([popularity(), popularity(), Random(seed=1).fit(TRAIN)], TEST, ["recall@1"])
+    assert list(unnamed.index) == ["Popularity()", "Popularity() (2)", "Random(seed=1)"]
+
+
+def test_cross_validation_is_a_fit_and_an_evaluation_a_fold():
+    model = GlobalMean()
+    table = cross_validate(model, TRAIN, 4, ["rmse", "mae"], seed=3, clip=None, progress=False)
+    assert list(table.index) == [0, 1, 2, 3, "mean", "sd"] and list(table) == ["rmse", "mae", "seconds"]
+    with pytest.raises(NotFittedError):
+        model.predict(1, "a")  # what was given stays as it is
+    folds = list(splits.k_fold(TRAIN, 4, seed=3))
+    by_hand = [evaluate(GlobalMean().fit(train), test, ["rmse"], clip=None)["rmse"] for train, test in folds]
+    assert table.rmse[:4].tolist() == by_hand
+    assert table.rmse["mean"] == pytest.approx(np.mean(by_hand))
+    assert table.rmse["sd"] == pytest.approx(np.std(by_hand, ddof=1))
+    given = cross_validate(model, None, folds, ["rmse", "mae"], clip=None, progress=False)
+    pd.testing.assert_frame_equal(given[["rmse", "mae"]], table[["rmse", "mae"]])
+
+
+def test_cross_validation_of_several_models():
+    table = cross_validate({"mean": GlobalMean(), "biases": BiasOnly()}, TRAIN, 3, ["rmse"], progress=False)
+    assert table.index.names == ["model", "fold"] and len(table) == 2 * 5
+    alone = cross_validate(BiasOnly(), TRAIN, 3, ["rmse"], progress=False)
+    assert table.loc["biases"].rmse.tolist() == alone.rmse.tolist()
+
+
+BAD_MANY = {
+    "no models": (lambda: evaluate([], TEST), ValueError, ("`model` is empty",)),
+    "one is none": (lambda: evaluate({"mine": "EASE"}, TEST), TypeError, ("mine", "str")),
+    "one is not fitted": (lambda: evaluate([mean(), GlobalMean()], TEST, ["rmse"]), NotFittedError, ("GlobalMean",)),
+    "no folds": (lambda: cross_validate(mean(), TRAIN, [], progress=False), ValueError, ("`splits` has no fold",)),
+    "one fold": (lambda: cross_validate(mean(), TRAIN, 1, progress=False), ValueError, ("n_splits",)),
+    "a fold of three": (
+        lambda: cross_validate(mean(), TRAIN, [(TRAIN, TEST, TEST)], progress=False),
+        ValueError,
+        ("`splits`", "(train, test)"),
+    ),
+    "no model": (lambda: cross_validate(GlobalMean, TRAIN, progress=False), TypeError, ("`model`", "GlobalMean")),
+    "no data": (lambda: cross_validate(GlobalMean(), None, 5, progress=False), TypeError, ("NoneType",)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_MANY)
+def test_refuses_of_many(name):
+    refuses(*BAD_MANY[name])

@@ -711,3 +711,83 @@ def test_factorisation_beats_biases_and_needs_them(folds):
 )
 def test_each_mistake_in_an_exercise_gets_its_own_hint(exercise, monkeypatch, capsys):
     each_gives_its_own_hint(checks, exercise, monkeypatch, capsys)
+
+
+# ---------------------------------------------------------------- partial_fit
+
+
+def parted(model_of):
+    """A model of the first part of a world, that part, and the rest of its rows: new people, and new items."""
+    x = datasets.make_taste_groups(n_users=60, n_items=40, density=0.4, seed=2).data.interactions
+    late = np.isin(x.users, x.user_ids[-10:]) | np.isin(x.items, x.item_ids[-5:])
+    first, rest = x.take(~late), x.take(late)
+    return model_of().fit(first, progress=False), first, rest
+
+
+@WINGS
+@pytest.mark.parametrize("name", ["MatrixFactorization", "ALS"])
+def test_partial_fit_of_new_people_is_folding_in(wing, name):
+    model, first, rest = parted(lambda: getattr(wing, name)(factors=3, epochs=5, device="cpu"))
+    people = rest.take(~np.isin(rest.users, first.user_ids) & np.isin(rest.items, first.item_ids))
+    before = model.score_matrix()
+    expected = model.score_matrix(people.user_ids.tolist(), histories=people)
+    model.partial_fit(people)
+    found = model.score_matrix()
+    np.testing.assert_allclose(found[first.n_users :], expected, atol=1e-5)
+    np.testing.assert_allclose(found[: first.n_users], before, atol=1e-6)  # nobody else moved
+    assert model.user_ids_.tolist() == [*first.user_ids, *people.user_ids]
+    # What they met is known now, and left out of their lists.
+    lists = model.recommend(people.user_ids[:1].tolist(), k=50)
+    assert not set(lists.item) & set(people.items[people.users == people.user_ids[0]])
+
+
+@WINGS
+@pytest.mark.parametrize("name", ["MatrixFactorization", "ALS"])
+def test_partial_fit_of_somebody_known_counts_old_and_new_rows(wing, name):
+    model, first, _ = parted(lambda: getattr(wing, name)(factors=3, epochs=5, device="cpu"))
+    person = first.users[0]
+    unmet = np.setdiff1d(first.item_ids, first.items[first.users == person])[:4]
+    more = Interactions.from_frame(
+        pd.DataFrame({"user": person, "item": unmet, "rating": [1.0, 5.0, 2.0, 4.0]})
+    )
+    everything = pd.concat([part.to_frame() for part in (first.take(first.users == person), more)])
+    expected = model.score_matrix(histories=Interactions.from_frame(everything.assign(user="stranger")))
+    model.partial_fit(more)
+    np.testing.assert_allclose(model.score_matrix([person]), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["MatrixFactorization", "ALS"])
+def test_partial_fit_of_new_items_learns_who_likes_them(name):
+    """Far better than biases, which see the same rows, and worse than a fit of everything by little."""
+    world = datasets.make_low_rank(n_users=200, n_items=80, rank=3, density=0.4, noise=0.1, seed=4)
+    x = world.data.interactions
+    new = np.isin(x.items, x.item_ids[-20:])
+    test = new & (np.random.default_rng(0).random(len(x)) < 0.4)
+    model = {
+        "ALS": lambda: rt.ALS(factors=3, reg=0.02, epochs=20),
+        "MatrixFactorization": lambda: rt.MatrixFactorization(factors=3, epochs=60, reg=0.01),
+    }[name]
+    learnt = model().fit(x.take(~new), progress=False).partial_fit(x.take(new & ~test))
+    whole = model().fit(x.take(~test), progress=False)
+    biases = BiasOnly().fit(x.take(~test))
+    errors = [evaluate(one, x.take(test), ["rmse"])["rmse"] for one in (learnt, whole, biases)]
+    assert errors[0] < 0.5 * errors[2] and errors[0] < 2 * errors[1], errors
+
+
+@pytest.mark.parametrize("name", ["MatrixFactorization", "ALS"])
+def test_partial_fit_in_twins_is_one(name):
+    found = []
+    for wing in (rt, rk):
+        model, _, rest = parted(lambda wing=wing: getattr(wing, name)(factors=3, epochs=4, device="cpu"))
+        found.append(model.partial_fit(rest).score_matrix())
+    np.testing.assert_allclose(*found, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["MatrixFactorization", "ALS"])
+def test_partial_fit_without_the_old_rows_takes_the_new_ones(name, tmp_path):
+    model, first, rest = parted(lambda: getattr(rt, name)(factors=3, epochs=4))
+    people = rest.take(~np.isin(rest.users, first.user_ids) & np.isin(rest.items, first.item_ids))
+    model.save(tmp_path / "m.npz", include_history=False)
+    forgetful, asked = rt.load(tmp_path / "m.npz").partial_fit(people), people.user_ids.tolist()
+    expected = model.partial_fit(people).score_matrix(asked)
+    np.testing.assert_allclose(forgetful.score_matrix(asked), expected, atol=1e-5)

@@ -1,0 +1,173 @@
+"""Ids: the caller's own in public, codes 0..n-1 inside."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+MAX_ID = 2**63 - 1
+
+
+def frozen(array: np.ndarray) -> np.ndarray:
+    """The same memory, not to be written to through what is returned."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+class IdIndex:
+    """Distinct ids in order of first appearance, and their codes 0..n-1.
+
+    ids : array of n distinct integers or strings; kept read-only, strings as Python's own (dtype object)
+    """
+
+    def __init__(self, ids: np.ndarray):
+        # Of fixed width, one long string would make all as large, and a NUL at the end of one would be lost.
+        self.ids = frozen(ids.astype(object) if ids.dtype.kind == "U" else ids)
+        self._index = pd.Index(self.ids, dtype=self.ids.dtype)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __reduce__(self):
+        # NumPy forgets on the way through pickle and deepcopy that an array is read-only.
+        return IdIndex, (self.ids,)
+
+    def codes(self, ids) -> np.ndarray:
+        """Codes of `ids`, int64, -1 for an id that is not here. Shape as `ids`."""
+        given, ids = ids, np.asarray(ids)
+        if ids.size == 0:
+            return np.zeros(ids.shape, np.int64)
+        # An integer is never equal to a string: "50" is not 50.
+        if (ids.dtype.kind in "iu") != (self.ids.dtype.kind in "iu"):
+            return np.full(ids.shape, -1, np.int64)
+        if ids.dtype.kind == "U":
+            ids = np.asarray(given, dtype=object)
+        flat = pd.Index(ids.ravel(), dtype=object if ids.dtype == object else None)
+        return self._index.get_indexer(flat).astype(np.int64).reshape(ids.shape)
+
+    def extended(self, ids: np.ndarray, kind: str) -> IdIndex:
+        """This index with those of `ids` that are new joined at the end, in their order.
+
+        kind : "user" or "item", for the ValueError where integers meet strings
+        """
+        fresh = ids[self.codes(ids) < 0]
+        if len(fresh) and (fresh.dtype.kind in "iu") != (self.ids.dtype.kind in "iu"):
+            raise ValueError(
+                f"{kind} ids are {_kind(self.ids)} so far, and {fresh[:1].tolist()[0]!r} is {_kind(fresh)}; "
+                "use one kind"
+            )
+        return IdIndex(np.concatenate([self.ids, fresh]) if len(fresh) else self.ids)
+
+
+def _kind(ids: np.ndarray) -> str:
+    return "integers" if ids.dtype.kind in "iu" else "strings"
+
+
+def as_ids(values, name: str) -> np.ndarray:
+    """`values` as an array of ids: int64, or Python's strings (dtype object).
+
+    Raises
+    ------
+    ValueError
+        where a value is missing, is not a whole number or a string, or where both kinds are mixed;
+        the message has the column's name, the first bad row and the remedy.
+    """
+    if getattr(values, "ndim", 1) != 1:
+        raise ValueError(f"`{name}` has {values.ndim} dimensions; give a plain list of ids")
+    if isinstance(values, np.ndarray) and values.dtype.kind == "i":
+        return values.astype(np.int64, copy=False)
+    if isinstance(values, np.ndarray) and values.dtype.kind in "UT":
+        values = values.astype(object)
+    values = series(values).reset_index(drop=True)
+    missing = values.isna().to_numpy()
+    if missing.any():
+        row = int(missing.argmax())
+        raise ValueError(
+            f"column `{name}`, row {row}: the id is missing; drop such rows first: df.dropna(subset=['{name}'])"
+        )
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return as_ids(values.astype(values.cat.categories.dtype), name)
+    if pd.api.types.is_bool_dtype(values):
+        raise ValueError(f"column `{name}` holds true/false; ids are integers or strings")
+    if pd.api.types.is_integer_dtype(values):
+        _check_id_sizes((values > MAX_ID).to_numpy(bool), name)
+        return values.to_numpy(np.int64)
+    if pd.api.types.is_float_dtype(values) and len(values):
+        raise ValueError(
+            f"column `{name}` holds real numbers (row 0: {values.iloc[0]}); ids are integers or strings: "
+            f"df['{name}'].astype(int)"
+        )
+    ids = values.to_numpy(dtype=object)
+    kind = pd.api.types.infer_dtype(ids, skipna=False)
+    if kind in ("string", "empty"):
+        # NumPy's strings are a kind of Python's, but of fixed width; what goes out shall be Python's.
+        return np.array([str(v) for v in ids], object) if set(map(type, ids)) - {str} else ids
+    if kind == "integer":
+        _check_id_sizes(np.array([not -MAX_ID <= v + 1 <= MAX_ID + 1 for v in ids.tolist()]), name)
+        return ids.astype(np.int64)
+    raise _no_ids(ids, name)
+
+
+def _check_id_sizes(too_large: np.ndarray, name: str) -> None:
+    if too_large.any():
+        raise ValueError(
+            f"column `{name}`, row {int(too_large.argmax())}: the id exceeds 2**63 - 1; use strings"
+        )
+
+
+def _no_ids(ids: np.ndarray, name: str) -> ValueError:
+    """The error about the first of `ids`, objects, that is neither a string nor a whole number, or of another kind."""
+    of_kind = np.array(
+        [
+            "string"
+            if isinstance(v, str)
+            else "integer"
+            if isinstance(v, int | np.integer) and not isinstance(v, bool)
+            else ""
+            for v in ids
+        ]
+    )
+    if (of_kind == "").any():
+        row = int((of_kind == "").argmax())
+        bad = ids[row]
+        remedy = f"df['{name}'].astype(str)"
+        if isinstance(bad, bytes | bytearray):
+            remedy = f"df['{name}'].str.decode('utf-8')"
+        elif isinstance(bad, float | np.floating):
+            remedy = f"df['{name}'].astype(int)"
+        return ValueError(
+            f"column `{name}`, row {row}: {bad!r} is a {type(bad).__name__}; ids are integers or strings: {remedy}"
+        )
+    row = int((of_kind != of_kind[0]).argmax())
+    return ValueError(
+        f"column `{name}`, row {row}: {ids[row]!r} is a {type(ids[row]).__name__}, row 0 is a "
+        f"{type(ids[0]).__name__}; ids are all integers or all strings: df['{name}'].astype(str)"
+    )
+
+
+def as_text(values, name: str) -> np.ndarray:
+    """`values`, which are ids, as strings (dtype object). Raises what `as_ids` raises."""
+    ids = as_ids(values, name)
+    return ids if ids.dtype == object else ids.astype(str).astype(object)
+
+
+def series(values, dtype=None) -> pd.Series:
+    """Values as a series; as objects where it is text that pandas cannot keep.
+
+    Beside pyarrow pandas keeps text as UTF-8, which half of a character, as cut texts have it, is not.
+    """
+    try:
+        return pd.Series(values, dtype=dtype)
+    except UnicodeEncodeError:
+        return pd.Series(values, dtype=object)
+
+
+def as_column(ids: np.ndarray) -> pd.Series:
+    """Ids as a table's column: of text or of integers, where there are none too."""
+    return series(ids, str if ids.dtype == object else ids.dtype)
+
+
+def plain(value):
+    """One id, taken from an array of them, as Python's own: for messages."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,331 @@
+"""Who met what, when, and how it was rated."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from recbook.interactions._columns import as_ratings, as_timestamps, series_of
+from recbook.interactions._ids import IdIndex, as_ids, plain, series
+from recbook.interactions._tables import as_frame, made_by
+
+DUPLICATES = ("raise", "last", "mean", "keep")
+# The fields of Interactions, and what they are called in tables.
+COLUMNS = {"users": "user", "items": "item", "ratings": "rating", "timestamps": "timestamp"}
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """One row a meeting of a user and an item. Make it with `from_frame`.
+
+    users, items : (n,) arrays of the caller's ids, int64, or Python's strings (dtype object)
+    ratings : (n,) float64, or None where nothing was rated
+    timestamps : (n,) seconds since 1970, or the caller's own clock, or None: int64 where all are whole, float64
+        where they are finer; datetime64 where nanoseconds were given that float64 would not tell apart
+    extra : further columns by name, whatever it is; reserved names: event, weight, session, propensity, position
+
+    All arrays are copies of what was given, and read-only. What is given here is checked like the columns of a
+    table in `from_frame`, and raises what is raised there, but that a pair may stand more than once.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    ratings: np.ndarray | None = None
+    timestamps: np.ndarray | None = None
+    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def from_frame(
+        cls,
+        df,
+        user: str = "user",
+        item: str = "item",
+        rating: str | None = "rating",
+        timestamp: str | None = "timestamp",
+        on_duplicate: str = "raise",
+    ) -> Interactions:
+        """Interactions of a table; every column is checked here, once.
+
+        df : one row a meeting: a DataFrame of pandas or Polars, or of another library that narwhals reads, a
+            pyarrow.Table, or whatever gives an Arrow stream (`__arrow_c_stream__`). `user` and `item` name columns
+            that must exist; `rating` and `timestamp` columns may be absent where their names are the defaults.
+        on_duplicate : what to do where a pair stands more than once: "raise", keep the "last" row
+            (latest timestamp, else latest row), "mean" (of the ratings, at the last row's place), or
+            "keep" all, for events: who clicks twice clicked twice.
+
+        Raises
+        ------
+        ValueError
+            for a missing column, an empty table, missing or mixed ids, a rating that is NaN or
+            infinite, duplicates; with the column, the first bad row and the remedy.
+        TypeError
+            where `df` is no table.
+        """
+        df = as_frame(df, "df")
+        if on_duplicate not in DUPLICATES:
+            raise ValueError(f"`on_duplicate` is {on_duplicate!r}; choose one of {DUPLICATES}")
+        optional = {"rating": rating, "timestamp": timestamp}
+        for parameter, name in {"user": user, "item": item, **optional}.items():
+            if name is None and parameter in optional:
+                continue
+            if name not in df.columns and not (parameter in optional and name == parameter):
+                raise ValueError(
+                    f"`{parameter}={name!r}`: the table has no column of that name; it has {list(df.columns)}"
+                )
+        if not df.columns.is_unique:
+            double = df.columns[df.columns.duplicated()][0]
+            raise ValueError(f"column `{double}` stands more than once in the table; keep one of each name")
+        if not len(df):
+            raise ValueError("the table is empty; at least one interaction is needed")
+        named = [name for name in (user, item, rating, timestamp) if name is not None and name in df.columns]
+        x = cls._checked(
+            {"users": df[user], "items": df[item]}
+            | {
+                place: df[name]
+                for place, name in {"ratings": rating, "timestamps": timestamp}.items()
+                if name in named
+            },
+            {"users": user, "items": item, "ratings": rating, "timestamps": timestamp},
+            {c: df[c].to_numpy() for c in df.columns if c not in named},
+        )
+        return x._without_duplicates(on_duplicate)
+
+    @classmethod
+    def from_csv(cls, path: str | os.PathLike, *, separator: str = ",", **columns) -> Interactions:
+        """Interactions of a text file whose first line names the columns.
+
+        path : a file, or an address that pandas reads;  separator : between two columns
+        columns : user, item, rating, timestamp and on_duplicate, as in `from_frame`
+        """
+        return cls.from_frame(pd.read_csv(path, sep=separator), **columns)
+
+    @classmethod
+    def from_parquet(cls, path: str | os.PathLike, **columns) -> Interactions:
+        """Interactions of a Parquet file, which needs pyarrow: pip install recbook[parquet].
+
+        columns : user, item, rating, timestamp and on_duplicate, as in `from_frame`
+        """
+        if not importlib.util.find_spec("pyarrow"):
+            raise ImportError(
+                f"reading {path} needs pyarrow, which is not installed: pip install recbook[parquet]"
+            )
+        return cls.from_frame(pd.read_parquet(path, engine="pyarrow"), **columns)
+
+    @classmethod
+    def from_csr(cls, matrix, users=None, items=None) -> Interactions:
+        """Interactions of a sparse matrix, users × items, whose entries are ratings: one row an entry, row by row.
+
+        matrix : of scipy.sparse, of any format; an entry that is stored and 0 is a rating of 0
+        users, items : ids of its rows and of its columns; None counts from 0
+        """
+        if not sparse.issparse(matrix):
+            raise TypeError(
+                f"`matrix` is a {type(matrix).__name__}; give one of scipy.sparse: scipy.sparse.csr_array(...)"
+            )
+        entries = matrix.tocoo()
+        row, column = (codes.astype(np.int64) for codes in (entries.row, entries.col))
+        order = np.lexsort((column, row))
+        places = (row * matrix.shape[1] + column)[order]
+        if (places[1:] == places[:-1]).any():
+            raise ValueError("`matrix` has an entry twice; add them up first: matrix.sum_duplicates()")
+        ids = []
+        for name, given, n in zip(("users", "items"), (users, items), matrix.shape, strict=True):
+            found = np.arange(n) if given is None else as_ids(given, name)
+            if len(found) != n:
+                raise ValueError(f"`{name}` has {len(found)} ids, and `matrix` {n} of them")
+            ids.append(found)
+        return cls(ids[0][row[order]], ids[1][column[order]], entries.data[order].astype(np.float64))
+
+    def to_csr(self, values: str = "ratings") -> sparse.csr_array:
+        """A sparse matrix, users × items, in the order of `user_ids` and `item_ids`, float64.
+
+        values : "ratings", or "ones": then a pair counts once, however often it stands here
+
+        Raises ValueError where there are no ratings, or two of one pair.
+        """
+        if values not in ("ratings", "ones"):
+            raise ValueError(f"`values` is {values!r}; choose 'ratings' or 'ones'")
+        if values == "ratings" and self.ratings is None:
+            raise ValueError("there are no ratings; choose values='ones'")
+        if values == "ratings" and self.first_repeat is not None:
+            row = self.first_repeat
+            raise ValueError(
+                f"row {row}: user {plain(self.users[row])!r} and item {plain(self.items[row])!r} stand together more "
+                "than once; choose one rating a pair: preprocessing.deduplicate, or values='ones'"
+            )
+        data = np.ones(len(self)) if values == "ones" else self.ratings
+        places = self.user_codes, self.item_codes
+        matrix = sparse.coo_array((data, places), shape=(self.n_users, self.n_items)).tocsr()
+        if values == "ones":
+            matrix.data[:] = 1
+        return matrix
+
+    def __post_init__(self) -> None:
+        given = {name: getattr(self, name) for name in COLUMNS}
+        given = {name: column for name, column in given.items() if column is not None}
+        self.__dict__.update(
+            self._checked(given, dict(zip(COLUMNS, COLUMNS, strict=True)), self.extra).__dict__
+        )
+
+    @classmethod
+    def _checked(cls, given: Mapping, called: Mapping, extra: Mapping) -> Interactions:
+        """Of what came from outside: copied, checked and coded.
+
+        given : name of a field → its values;  called : the same → what the caller calls it
+        """
+        made, n = {}, None
+        for name, values in given.items():
+            if name in ("users", "items"):
+                ids = as_ids(values, called[name])
+                codes, distinct = pd.factorize(ids)
+                made[f"{name[:-1]}_codes"] = codes.astype(np.int64, copy=False)
+                made[f"_{name[:-1]}_index"] = IdIndex(distinct)
+                # Strings that are equal become the same object: a row costs eight bytes, however long its id is.
+                made[name] = distinct[codes] if ids.dtype == object else np.array(ids)
+            else:
+                checked = as_ratings if name == "ratings" else as_timestamps
+                made[name] = np.array(checked(series_of(values, called[name]), called[name]))
+            n = len(made["users"]) if n is None else n
+            _check_length(called[name], made[name], n)
+        further = {}
+        for name, values in extra.items():
+            values = np.asarray(values)
+            further[name] = np.array(values, values.dtype.newbyteorder("="))
+            _check_length(name, further[name], n)
+        return cls._made(made, further)
+
+    @classmethod
+    def _made(cls, fields: Mapping, extra: Mapping) -> Interactions:
+        """Of arrays that are nobody else's, checked and coded; they are made read-only."""
+        x = object.__new__(cls)
+        x.__dict__.update({"ratings": None, "timestamps": None} | dict(fields), extra=extra)
+        x._freeze()
+        return x
+
+    def _freeze(self) -> None:
+        for column in (*self.__dict__.values(), *self.extra.values()):
+            if isinstance(column, np.ndarray):
+                column.flags.writeable = False
+        self.__dict__["extra"] = MappingProxyType(dict(self.extra))
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"extra": dict(self.extra)}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        self._freeze()
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def __repr__(self) -> str:
+        known = ["ratings"] * (self.ratings is not None) + ["timestamps"] * (self.timestamps is not None)
+        tail = f", with {', '.join(known + [*map(str, self.extra)])}" if known or self.extra else ""
+        return f"{len(self):,} interactions of {self.n_users:,} users and {self.n_items:,} items{tail}"
+
+    @property
+    def user_index(self) -> IdIndex:
+        return self._user_index
+
+    @property
+    def item_index(self) -> IdIndex:
+        return self._item_index
+
+    @property
+    def user_ids(self) -> np.ndarray:
+        """Distinct user ids in order of first appearance, (n_users,)."""
+        return self._user_index.ids
+
+    @property
+    def item_ids(self) -> np.ndarray:
+        """Distinct item ids in order of first appearance, (n_items,)."""
+        return self._item_index.ids
+
+    @property
+    def n_users(self) -> int:
+        return len(self._user_index)
+
+    @property
+    def n_items(self) -> int:
+        return len(self._item_index)
+
+    @cached_property
+    def first_repeat(self) -> int | None:
+        """The first row whose user and item stand together in an earlier row; None where no pair stands twice."""
+        again = self._repeats()
+        return int(again.argmax()) if again.any() else None
+
+    def _pairs(self) -> np.ndarray:
+        """(n,) int64, a number for each pair of a user and an item."""
+        return self.user_codes * self.n_items + self.item_codes
+
+    def _repeats(self) -> np.ndarray:
+        """(n,) which rows repeat the pair of an earlier one."""
+        return pd.Series(self._pairs()).duplicated().to_numpy()
+
+    def take(self, rows) -> Interactions:
+        """The given rows, in the given order. rows : int array or boolean mask of length n."""
+        fields = {name: getattr(self, name) for name in COLUMNS}
+        fields = {name: column[rows] for name, column in fields.items() if column is not None}
+        for side in ("user", "item"):
+            codes, kept = pd.factorize(getattr(self, f"{side}_codes")[rows])
+            fields[f"{side}_codes"] = codes.astype(np.int64, copy=False)
+            fields[f"_{side}_index"] = IdIndex(getattr(self, f"{side}_ids")[kept])
+        return self._made(fields, {name: column[rows] for name, column in self.extra.items()})
+
+    def to_frame(self, backend: str = "pandas"):
+        """A table: user, item, rating, timestamp (those there are), then further columns.
+
+        backend : the library whose table it is: "pandas", "polars", "pyarrow", "modin" or "cudf"
+
+        A further column that is called like one of these, as `user` beside user="uid", is called `user_1` here.
+        """
+        table = {name: getattr(self, field) for field, name in COLUMNS.items()}
+        table = {name: column for name, column in table.items() if column is not None}
+        for name, column in self.extra.items():
+            free, number = name, 0
+            while free in table or (number and free in self.extra):
+                number += 1
+                free = f"{name}_{number}"
+            table[free] = column
+        # A copy of each: pandas would keep text in the memory it is given, which is read-only.
+        table = {name: column.copy() for name, column in table.items()}
+        if backend == "pandas":
+            return pd.DataFrame({name: series(column) for name, column in table.items()})
+        return made_by(backend, table)
+
+    def _without_duplicates(self, on_duplicate: str) -> Interactions:
+        pairs, again = self._pairs(), self._repeats()
+        if on_duplicate == "keep" or not again.any():
+            return self
+        if on_duplicate == "raise":
+            row = int(again.argmax())
+            raise ValueError(
+                f"row {row}: user {plain(self.users[row])!r} and item {plain(self.items[row])!r} stand together more "
+                f"than once ({int(again.sum())} such rows); choose on_duplicate='last' or 'mean', or 'keep' for events"
+            )
+        order = (
+            np.arange(len(self)) if self.timestamps is None else np.argsort(self.timestamps, kind="stable")
+        )
+        last = pd.Series(order).groupby(pairs[order], sort=False).last().to_numpy()
+        kept = self.take(np.sort(last))
+        if on_duplicate == "last" or self.ratings is None:
+            return kept
+        mean = pd.Series(self.ratings).groupby(pairs).mean()
+        ratings = mean.loc[pairs[np.sort(last)]].to_numpy(copy=True)
+        return self._made(kept.__dict__ | {"ratings": ratings}, kept.extra)
+
+
+def _check_length(name, column: np.ndarray, n: int) -> None:
+    if column.shape != (n,):
+        raise ValueError(
+            f"column `{name}` has shape {column.shape}; give one value a row: there are {n} `users`"
+        )
