@@ -26,10 +26,11 @@ from recbook.interactions import Interactions
 from recbook.recommender import Recommender
 
 WINGS = ("torch", "keras")
+WORDS = {"true": "True", "false": "False", "none": "None"}
 
 
 # What the package raises of bad input: one line, and no traceback.
-FAULTS = (ValueError, TypeError, KeyError, RuntimeError, NotImplementedError, OSError, ImportError)
+FAULTS = (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, OSError, ImportError)
 
 
 class CommandError(ValueError):
@@ -66,8 +67,12 @@ def made(name: str, wing: str | None, settings: Sequence[str]) -> Recommender:
         argument, equals, text = setting.partition("=")
         if not equals:
             raise CommandError(f"--set {setting}: write NAME=VALUE, such as factors=16")
+        if argument not in classes[name]._arguments:
+            raise CommandError(
+                f"{name} has no argument {argument!r}; it has {', '.join(classes[name]._arguments) or 'none'}"
+            )
         try:
-            given[argument] = ast.literal_eval(text)
+            given[argument] = ast.literal_eval(WORDS.get(text.lower(), text))
         except (ValueError, SyntaxError):
             given[argument] = text  # a word, such as cosine
     return classes[name](**given)
@@ -84,7 +89,19 @@ def read(arguments: argparse.Namespace, path: Path) -> Interactions:
     columns |= {name: value for name in ("rating", "timestamp") if (value := getattr(arguments, name))}
     if path.suffix.lower() in (".parquet", ".pq"):
         return Interactions.from_parquet(path, **columns)
-    return Interactions.from_csv(path, separator=arguments.separator, **columns)
+    return Interactions.from_csv(path, separator=arguments.separator, text_ids=arguments.text_ids, **columns)
+
+
+def check_out(arguments: argparse.Namespace) -> None:
+    """Before anything is computed: whether what comes out can be written, over nothing that is read."""
+    out = getattr(arguments, "out", None)
+    if out is None:
+        return
+    if not out.resolve().parent.is_dir():
+        raise CommandError(f"--out {out}: there is no folder {out.resolve().parent}")
+    for read_from in (getattr(arguments, "table", None), getattr(arguments, "saved", None)):
+        if read_from is not None and read_from.resolve() == out.resolve():
+            raise CommandError(f"--out {out} is what is read; name another file")
 
 
 def written(table: pd.DataFrame, out: Path | None, index: bool = False) -> None:
@@ -139,14 +156,20 @@ def evaluate_(arguments: argparse.Namespace) -> None:
     """measure models on a part of a table that they are not fitted on, or a fitted model on all of it"""
     x = read(arguments, arguments.table)
     metrics = arguments.metric or ["ndcg@10"]
+    if twice := {name for name in arguments.model if arguments.model.count(name) > 1}:
+        raise CommandError(f"--model {min(twice)} stands twice")
     if arguments.saved:
+        if arguments.model or arguments.set or arguments.folds is not None:
+            raise CommandError(
+                "--saved measures a fitted model on the whole table; leave out --model, --set and --folds"
+            )
         model = recbook.load(arguments.saved, wing=arguments.wing)
         written(evaluate({arguments.saved.name: model}, x, metrics), arguments.out, index=True)
         return
     if not arguments.model:
         raise CommandError("say what is to be measured: --model NAME (more than once), or --saved FILE")
     chosen = {name: made(name, arguments.wing, arguments.set) for name in arguments.model}
-    if arguments.folds:
+    if arguments.folds is not None:
         folds = splits.k_fold(x, n_splits=arguments.folds, seed=arguments.seed)
         table = cross_validate(chosen, None, folds, metrics, progress=sys.stderr.isatty())
     else:
@@ -180,6 +203,9 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--rating", help="the column of ratings (default: rating, where there is one)")
         one.add_argument("--timestamp", help="the column of times (default: timestamp, where there is one)")
         one.add_argument("--separator", default=",", help="between two columns (default: a comma)")
+        one.add_argument(
+            "--text-ids", action="store_true", help="take ids as text, even where all are numbers"
+        )
         one.add_argument(
             "--on-duplicate", default="raise", choices=("raise", "last", "mean", "keep"),
             help="what becomes of a pair that stands twice",
@@ -217,6 +243,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0, or 1 after a line that says what is wrong."""
     arguments = parser().parse_args(words)
     try:
+        check_out(arguments)
         arguments.run(arguments)
     except FAULTS as error:
         print(f"recbook: {error}", file=sys.stderr)

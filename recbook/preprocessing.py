@@ -24,7 +24,16 @@ from recbook.features import (  # noqa: F401  they are asked for as preprocessin
     Ordinal,
     StandardScaler,
 )
-from recbook.interactions import Dataset, IdIndex, Interactions, as_data, as_ids, as_interactions, plain
+from recbook.interactions import (
+    Dataset,
+    IdIndex,
+    Interactions,
+    as_data,
+    as_frame,
+    as_ids,
+    as_interactions,
+    plain,
+)
 
 Data = TypeVar("Data", Interactions, Dataset)
 CENTERS = ("none", "mean", "zscore", "baseline")
@@ -208,8 +217,7 @@ def clean(
     TypeError
         where `df` is no DataFrame.
     """
-    if not isinstance(df, pd.DataFrame):
-        raise TypeError(f"`df` is a {type(df).__name__}, not a DataFrame; wrap it: pd.DataFrame(...)")
+    df = as_frame(df, "df")
     if "reason" in df.columns:
         raise ValueError(
             "the table has a column `reason`, which `dropped` needs; rename it: df.rename(columns=...)"

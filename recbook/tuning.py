@@ -15,7 +15,7 @@ import pandas as pd
 from recbook.core.progress import bar
 from recbook.errors import DivergedError
 from recbook.evaluation import LOWER_IS_BETTER, evaluate, parse_metric
-from recbook.interactions import Dataset, Interactions, as_interactions
+from recbook.interactions import Dataset, Interactions, as_data, as_interactions, plain
 from recbook.recommender import Recommender
 from recbook.splits import k_fold, random_split
 
@@ -54,6 +54,8 @@ def space(model: Recommender | type[Recommender]) -> dict[str, Sequence]:
     model : a model, or its class. By hyper-parameter a list of values, (low, high), or (low, high, "log"); what only
     says how much to compute, or where, is left out.
     """
+    if not (isinstance(model, Recommender) or isinstance(model, type) and issubclass(model, Recommender)):
+        raise TypeError(f"`model` is {model!r}; give a model of recbook, or its class")
     return {name: one.search for name, one in model._arguments.items() if one.search is not None}
 
 
@@ -107,7 +109,8 @@ def random_search(
     _check_model(model)
     if isinstance(n_trials, bool) or not isinstance(n_trials, int | np.integer) or n_trials < 1:
         raise ValueError(f"`n_trials` is {n_trials!r}; give a whole number, at least 1")
-    space = _SPACE(model) if space is None else space
+    if space is None and not (space := _SPACE(model)):
+        raise ValueError(f"{type(model).__name__} has nothing to search for in its own space; give a `space`")
     _check_space(model, space)
 
     def settings() -> Iterator[dict[str, Any]]:
@@ -186,6 +189,9 @@ def _search(
     progress,
 ) -> Search:
     measure, _ = parse_metric(metric)
+    train = as_data(train)
+    if isinstance(options["candidates"], Iterator):
+        options["candidates"] = list(options["candidates"])
     folds, how = _folds(train, validation, seed)
     rows = []
     with bar(range(n), what, progress) as shown:
@@ -250,6 +256,10 @@ def _folds(train, validation, seed: int) -> tuple[list[tuple], str]:
             "number of folds, or a function that cuts train in two. Test data have no place in a search"
         )
     for pair in pairs:
+        if not _is_pair(pair):
+            raise TypeError(
+                f"`validation` ({how}) gave {type(pair).__name__} of no two parts; give (rest, validation)"
+            )
         _check_cut(train, *pair)
     return pairs, how
 
@@ -270,9 +280,15 @@ def _check_cut(train, rest, held_out) -> None:
             raise ValueError(
                 f"`validation` gave {int(foreign.sum())} rows as {name} that are not in train; it may only cut train"
             )
-    if sum(map(len, parts)) > len(inside):
+    counts = pairs.value_counts()
+    given = pd.MultiIndex.from_arrays(
+        [np.concatenate([getattr(part, side) for part in parts]) for side in ("users", "items")]
+    ).value_counts()
+    if (double := given > counts.reindex(given.index)).any():
+        user, item = given.index[double.to_numpy()][0]
         raise ValueError(
-            f"`validation` gave {sum(map(len, parts))} rows of {len(inside)} in train: some are on both sides"
+            f"`validation` gave {int(double.sum())} pairs, such as user {plain(user)!r} and item {plain(item)!r}, more "
+            "often than train has them: some are on both sides"
         )
 
 

@@ -17,7 +17,7 @@ from recbook.evaluation._lists import Candidates, ListMeasures, targets_of
 from recbook.evaluation._many import named
 from recbook.evaluation._names import parse
 from recbook.evaluation._pairs import PairMeasures
-from recbook.interactions import Dataset, Interactions, as_column, as_interactions
+from recbook.interactions import Dataset, Interactions, as_column, as_data, as_interactions
 from recbook.recommender import UNKNOWN, Recommender, check_choice, raise_unknown
 
 
@@ -125,11 +125,14 @@ def evaluate(
         where the history was not saved.
     UnknownIdError, NotFittedError, TypeError
     """
+    if isinstance(candidates, Iterator):
+        candidates = list(candidates)
     if isinstance(model, Mapping | list | tuple):
         options = {
             "candidates": candidates, "histories": histories, "relevant": relevant, "clip": clip, "unknown": unknown,
             "ties": ties, "context": context, "features": features,
         }  # fmt: skip
+        test = as_data(test)
         reports = {name: evaluate(one, test, metrics, **options) for name, one in named(model).items()}
         table = pd.DataFrame.from_dict(
             {name: dict(report) for name, report in reports.items()}, orient="index"

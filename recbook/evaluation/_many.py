@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Integral
 
 import pandas as pd
 
@@ -26,6 +27,8 @@ def named(models: Mapping[str, Recommender] | Sequence[Recommender]) -> dict[str
             found[name] = model
     if not found:
         raise ValueError("`model` is empty; give at least one model")
+    if len(found) < len(models):
+        raise ValueError(f"`model`: two names are written alike: {list(models)}; give each a name of its own")
     for name, model in found.items():
         if not isinstance(model, Recommender):
             raise TypeError(f"{name} is a {type(model).__name__}; give models of recbook")
@@ -58,9 +61,13 @@ def cross_validate(
     """
     from recbook.evaluation._evaluate import evaluate
 
-    if isinstance(splits, int) and not isinstance(splits, bool):
-        splits = k_fold(data, n_splits=splits, seed=seed)
+    if isinstance(splits, Integral) and not isinstance(splits, bool):
+        splits = k_fold(data, n_splits=int(splits), seed=seed)
+    if not isinstance(splits, Iterable):
+        raise TypeError(f"`splits` is {splits!r}; give a number of folds, or pairs: [(train, test), …]")
     folds = list(splits)
+    if isinstance(protocol.get("candidates"), Iterator):
+        protocol["candidates"] = list(protocol["candidates"])
     if not folds:
         raise ValueError("`splits` has no fold; give at least one pair of train and test")
     for fold in folds:

@@ -11,6 +11,7 @@ from recbook.interactions._columns import comparable, join_times, seconds
 from recbook.interactions._dataset import Dataset, as_data, as_dataset, as_interactions
 from recbook.interactions._ids import IdIndex, as_column, as_ids, as_text, frozen, plain
 from recbook.interactions._interactions import COLUMNS, Interactions
+from recbook.interactions._tables import as_frame, is_table
 
 __all__ = [
     "COLUMNS",
@@ -20,11 +21,13 @@ __all__ = [
     "as_column",
     "as_data",
     "as_dataset",
+    "as_frame",
     "as_ids",
     "as_interactions",
     "as_text",
     "comparable",
     "frozen",
+    "is_table",
     "join_times",
     "plain",
     "seconds",

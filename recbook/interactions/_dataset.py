@@ -40,6 +40,10 @@ class Dataset:
             )
         for side in ("users", "items"):
             table = getattr(self, side)
+            if table is not None and not isinstance(table, pd.DataFrame):
+                raise TypeError(
+                    f"`{side}` is a {type(table).__name__}; give a table of pandas, indexed by id"
+                )
             if table is not None and not table.index.is_unique:
                 double = table.index[table.index.duplicated()].tolist()[0]
                 raise ValueError(

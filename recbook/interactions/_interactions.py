@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -99,13 +100,34 @@ class Interactions:
         return x._without_duplicates(on_duplicate)
 
     @classmethod
-    def from_csv(cls, path: str | os.PathLike, *, separator: str = ",", **columns) -> Interactions:
+    def from_csv(
+        cls, path: str | os.PathLike, *, separator: str = ",", text_ids: bool = False, **columns
+    ) -> Interactions:
         """Interactions of a text file whose first line names the columns.
 
+        Ids are numbers where all of a column are written as one writes whole numbers, and else text, as they stand:
+        007, NA and 1e5 are text. Further columns are what `pandas.read_csv` makes of them.
+
         path : a file, or an address that pandas reads;  separator : between two columns
+        text_ids : True takes ids as text always, so that files of which only some have all-digit ids agree
         columns : user, item, rating, timestamp and on_duplicate, as in `from_frame`
+
+        Raises ValueError where a row has more fields than names, and what `from_frame` raises.
         """
-        return cls.from_frame(pd.read_csv(path, sep=separator), **columns)
+        ids = [columns.get(name, name) for name in ("user", "item")]
+        # The first pass reads ids as they are written; what is missing is missing in a column of ids alone.
+        as_written = {"dtype": dict.fromkeys(ids, str), "keep_default_na": False}
+        quick = len(separator) == 1 or separator == r"\s+"
+        engine = {"engine": "c", "low_memory": False} if quick else {"engine": "python"}
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pd.errors.ParserWarning)  # more fields than names
+                table = pd.read_csv(path, sep=separator, index_col=False, **engine, **as_written)
+        except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
+            raise ValueError(
+                f"{path} is no table of columns parted by {separator!r}: {error}; name another `separator`, or mend it"
+            ) from error
+        return cls.from_frame(_with_guessed_types(table, ids, text_ids), **columns)
 
     @classmethod
     def from_parquet(cls, path: str | os.PathLike, **columns) -> Interactions:
@@ -126,9 +148,10 @@ class Interactions:
         matrix : of scipy.sparse, of any format; an entry that is stored and 0 is a rating of 0
         users, items : ids of its rows and of its columns; None counts from 0
         """
-        if not sparse.issparse(matrix):
+        if not sparse.issparse(matrix) or matrix.ndim != 2 or matrix.dtype.kind not in "buif":
             raise TypeError(
-                f"`matrix` is a {type(matrix).__name__}; give one of scipy.sparse: scipy.sparse.csr_array(...)"
+                f"`matrix` is a {type(matrix).__name__}{_form(matrix)}; give users × items, of real numbers, of "
+                "scipy.sparse: scipy.sparse.csr_array(...)"
             )
         entries = matrix.tocoo()
         row, column = (codes.astype(np.int64) for codes in (entries.row, entries.col))
@@ -141,6 +164,10 @@ class Interactions:
             found = np.arange(n) if given is None else as_ids(given, name)
             if len(found) != n:
                 raise ValueError(f"`{name}` has {len(found)} ids, and `matrix` {n} of them")
+            if (double := pd.Series(found).duplicated()).any():
+                raise ValueError(
+                    f"`{name}` has {plain(found[double][0])!r} twice; each row and column is somebody else"
+                )
             ids.append(found)
         return cls(ids[0][row[order]], ids[1][column[order]], entries.data[order].astype(np.float64))
 
@@ -322,6 +349,32 @@ class Interactions:
         mean = pd.Series(self.ratings).groupby(pairs).mean()
         ratings = mean.loc[pairs[np.sort(last)]].to_numpy(copy=True)
         return self._made(kept.__dict__ | {"ratings": ratings}, kept.extra)
+
+
+NOT_GIVEN = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
+
+
+def _with_guessed_types(table: pd.DataFrame, ids: list[str], text_ids: bool) -> pd.DataFrame:
+    """Numbers instead of texts: of ids where all are whole and written plainly, of other columns as pandas does."""
+    found = {}
+    for name, column in table.items():
+        if name in ids:
+            column = column.mask(column == "", None)
+            whole = not text_ids and column.str.fullmatch(r"0|-?[1-9][0-9]{0,17}").all()
+            found[name] = column.astype(np.int64) if whole and column.notna().all() else column
+        elif not pd.api.types.is_numeric_dtype(column):
+            known = column.mask(column.isin(NOT_GIVEN), None)
+            numbers = pd.to_numeric(known, errors="coerce")
+            found[name] = numbers if (numbers.notna() == known.notna()).all() else known
+        else:
+            found[name] = column
+    return pd.DataFrame(found)
+
+
+def _form(matrix) -> str:
+    if not sparse.issparse(matrix):
+        return ""
+    return f" of shape {matrix.shape} and {matrix.dtype}"
 
 
 def _check_length(name, column: np.ndarray, n: int) -> None:

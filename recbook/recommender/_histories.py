@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from recbook.core.arguments import check_number
-from recbook.interactions import Dataset, IdIndex, Interactions, as_ids, as_interactions, plain
+from recbook.interactions import Dataset, IdIndex, Interactions, as_ids, as_interactions, is_table, plain
 from recbook.recommender._coded import Coded
 from recbook.recommender._questions import raise_unknown
 
@@ -23,14 +23,14 @@ def code_histories(model: Recommender, histories) -> tuple[IdIndex, Coded]:
     Raises NotSupportedError, UnknownIdError, TypeError, ValueError.
     """
     model._require("histories")
-    if isinstance(histories, Interactions | Dataset):
+    if isinstance(histories, Interactions | Dataset) or is_table(histories):
         people, users, items, ratings, times, extra = _of_interactions(model, as_interactions(histories))
     elif isinstance(histories, Mapping):
         people, users, items, ratings = _of_mapping(model, histories)
         times, extra = None, {}
     else:
         raise TypeError(
-            f"`histories` is a {type(histories).__name__}; give {{name: [item, …]}} or Interactions with ratings"
+            f"`histories` is a {type(histories).__name__}; give {{name: [item, …]}}, Interactions or a table"
         )
     codes = model._item_index.codes(items)
     raise_unknown("item", items[codes < 0], "leave them out of `histories`")

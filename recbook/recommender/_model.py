@@ -28,6 +28,7 @@ from recbook.interactions import (
     as_dataset,
     as_ids,
     as_interactions,
+    is_table,
     plain,
 )
 from recbook.recommender import _files
@@ -178,9 +179,11 @@ class Recommender:
         self._require("partial_fit")
         if not self._is_fitted:
             return self.fit(data, progress=False)
+        self._check_unchanged()
         data = as_dataset(data)
         more = data.interactions
         self._check_data(data)
+        self._check_new(more)
         with self._as_before_on_failure():
             self._user_index = self._user_index.extended(more.user_ids, "user")
             self._item_index = self._item_index.extended(more.item_ids, "item")
@@ -197,6 +200,31 @@ class Recommender:
             self._partial_fit(new)
             self._check_finite()
         return self
+
+    def _check_unchanged(self) -> None:
+        """Raises ValueError where an argument was changed after `fit`: what is learnt on must be learnt alike."""
+        now, then = self.get_params(), self._fitted_params
+        changed = [name for name in now if name != "device" and now[name] != then[name]]
+        if changed:
+            name = changed[0]
+            raise ValueError(
+                f"{type(self).__name__}: after `fit` you changed `{name}` from {then[name]!r} to {now[name]!r}; "
+                "`partial_fit` goes on as it began: fit again, or change it back"
+            )
+
+    def _check_new(self, more: Interactions) -> None:
+        """Raises ValueError where a rating is of a pair that was rated before: it would count twice."""
+        if not self._one_rating_a_pair or self._train is None:
+            return
+        users, items = self._user_index.codes(more.users), self._item_index.codes(more.items)
+        known = self._train.users * len(self._item_index) + self._train.items
+        again = (users >= 0) & (items >= 0) & np.isin(users * len(self._item_index) + items, known)
+        if again.any():
+            row = int(again.argmax())
+            raise ValueError(
+                f"row {row}: user {plain(more.users[row])!r} and item {plain(more.items[row])!r} stand in what "
+                "was learnt already, and would count twice; leave such rows out, or fit anew on the newest ratings"
+            )
 
     @contextlib.contextmanager
     def _as_before_on_failure(self):
@@ -252,7 +280,11 @@ class Recommender:
         if "warm_items" in self.supports and dataset.items is not None:
             self._item_index = self._item_index.extended(as_ids(dataset.items.index, "items.index"), "item")
         if dataset.items is not None:
-            self._item_table = dataset.items
+            before = self._item_table
+            kept = None if before is None else before[~before.index.isin(dataset.items.index)]
+            self._item_table = (
+                dataset.items if kept is None or kept.empty else pd.concat([kept, dataset.items])
+            )
         self._read_tables(dataset)
 
     def _check_finite(self) -> None:
@@ -465,6 +497,10 @@ class Recommender:
         """A table with further columns: what is known of its items."""
         if isinstance(with_items, pd.DataFrame):
             known, columns = with_items, list(with_items.columns)
+        elif is_table(with_items):
+            raise TypeError(
+                f"`with_items` is a {type(with_items).__name__}; give a table of pandas, indexed by item id"
+            )
         else:
             known, columns = (
                 self._item_table,
@@ -485,6 +521,13 @@ class Recommender:
                 raise ValueError(f"`with_items`: {name!r} {state}; the items have {list(known.columns)}")
         if not known.index.is_unique:
             raise ValueError("`with_items` has an item twice; keep one row an item")
+        if len(set(columns)) < len(columns):
+            raise ValueError(f"`with_items` names a column twice: {columns}")
+        if len(table) and not table["item"].isin(known.index).any():
+            raise ValueError(
+                f"`with_items` knows none of the items, such as {table['item'].tolist()[0]!r}: its index begins with "
+                f"{known.index[:1].tolist()}; index it by item id: table.set_index('item')"
+            )
         beside = known[columns].reindex(table["item"])
         return table.assign(**{name: beside[name].to_numpy() for name in columns})
 

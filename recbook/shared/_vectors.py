@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from recbook.core.blocks import blocks
+from recbook.errors import NotSupportedError
+
+if TYPE_CHECKING:
+    from recbook.recommender import Coded, Recommender
 
 Side = tuple[np.ndarray, np.ndarray]  # vectors (n, factors) and biases (n,) of users, or of items
 
@@ -66,3 +72,13 @@ def parameter_shapes(n_users: int, n_items: int, factors: int) -> dict[str, tupl
 def lengthened(array: np.ndarray, n: int, value) -> np.ndarray:
     """An array with `value` behind it, n in all; a copy."""
     return np.concatenate([array, np.full((n - len(array), *array.shape[1:]), value, array.dtype)])
+
+
+def needs_what_was_met(model: Recommender, new: Coded) -> None:
+    """Raises NotSupportedError where somebody known is to be solved for, and what they met before was not saved."""
+    known = int(new.users.min()) < model._get_parameters()["user_factors"].shape[0]
+    if model._train is None and known:
+        raise NotSupportedError(
+            f"this {type(model).__name__} was saved without its history, so that new rows of somebody known would "
+            "stand for all of theirs; save it with include_history=True, or give rows of new people alone"
+        )

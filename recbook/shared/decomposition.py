@@ -24,6 +24,7 @@ from recbook.shared._vectors import (
     Side,
     lengthened,
     matrix_scores,
+    needs_what_was_met,
     pair_scores,
     parameter_shapes,
     sum_of_biases,
@@ -211,13 +212,16 @@ class ALS(Recommender):
 
     def _partial_fit(self, new: Coded) -> None:
         """A part of a sweep: p of whoever rated something, q of new items, and then p again, all else as it is."""
+        needs_what_was_met(self, new)
         # What people rated before is known, unless the model was saved without its history.
         rated = new if self._train is None else self._train
         people, first = np.unique(new.users), len(self._item_bias)
         self._user_bias = lengthened(self._user_bias, new.n_users, 0)
         self._item_bias = lengthened(self._item_bias, new.n_items, 0)
-        self._user_factors = lengthened(self._user_factors, new.n_users, 0)
-        self._item_factors = lengthened(self._item_factors, new.n_items, 0)
+        # Whoever is new begins in the middle where there are no biases: from nothing, nothing would be learnt.
+        p, q = (0, 0) if self.biased else (self._user_factors.mean(0), self._item_factors.mean(0))
+        self._user_factors = lengthened(self._user_factors, new.n_users, p)
+        self._item_factors = lengthened(self._item_factors, new.n_items, q)
         theirs = rated.of_users(people)
         self._user_factors[people], self._user_bias[people] = self._people(theirs)
         if first < new.n_items:

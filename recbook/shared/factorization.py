@@ -27,6 +27,7 @@ from recbook.shared._vectors import (
     Side,
     lengthened,
     matrix_scores,
+    needs_what_was_met,
     pair_scores,
     parameter_shapes,
     sum_of_biases,
@@ -149,13 +150,16 @@ class MatrixFactorization(FactorModel):
 
     def _partial_fit(self, new: Coded) -> None:
         """p and b of whoever met something, q and b of new items, and then p and b again, all else as it is."""
+        needs_what_was_met(self, new)
         # What people met before is known, unless the model was saved without its history.
         met = new if self._train is None else self._train
         learnt, people = dict(self._get_parameters()), np.unique(new.users)
         first = len(learnt["item_bias"])
         for name, n in (("user", new.n_users), ("item", new.n_items)):
-            for kind in ("bias", "factors"):
-                learnt[f"{name}_{kind}"] = lengthened(learnt[f"{name}_{kind}"], n, 0)
+            # Whoever is new begins in the middle where there are no biases: from nothing, nothing would be learnt.
+            middle = 0 if self.biased else learnt[f"{name}_factors"].mean(0)
+            learnt[f"{name}_factors"] = lengthened(learnt[f"{name}_factors"], n, middle)
+            learnt[f"{name}_bias"] = lengthened(learnt[f"{name}_bias"], n, 0)
         self._build(new.n_users, new.n_items)
 
         def learn(name: str, codes: np.ndarray, side: Side) -> None:

@@ -151,6 +151,12 @@ def test_models_are_listed_with_what_they_can(capsys):
         (["evaluate", "{r}", *BARE], ["--model NAME", "--saved"]),
         (["evaluate", "{r}", *BARE, "--model", "Random", "--metric", "luck@3"], ["luck"]),
         (["evaluate", "{r}", *BARE, "--model", "Random", "--folds", "1"], ["n_splits"]),
+        (["evaluate", "{r}", *BARE, "--model", "Random", "--folds", "0"], ["n_splits"]),
+        (["evaluate", "{r}", *BARE, "--model", "Random", "--model", "Random"], ["Random stands twice"]),
+        (["evaluate", "{r}", *BARE, "--saved", "{p}", "--folds", "3"], ["leave out"]),
+        (["fit", "{r}", "--model", "Random", *BARE, "--out", "{r}"], ["is what is read"]),
+        (["recommend", "{p}", "--out", "{p}"], ["is what is read"]),
+        (["fit", "{r}", "--model", "Random", *BARE, "--out", "nowhere/x.npz"], ["no folder", "nowhere"]),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_one_line_and_a_status(words, parts, ratings, table, tmp_path, capsys):
@@ -161,6 +167,41 @@ def test_what_cannot_be_done_is_one_line_and_a_status(words, parts, ratings, tab
     assert said.startswith("recbook: ") and said.count("\n") == 1
     assert all(part in said for part in parts), said
     assert not (tmp_path / "x.npz").exists()
+
+
+def test_words_for_values(ratings, tmp_path):
+    saved = tmp_path / "als.npz"
+    asked = [
+        "fit",
+        ratings,
+        "--model",
+        "ALS",
+        "--wing",
+        "torch",
+        "--set",
+        "biased=false",
+        "--set",
+        "epochs=1",
+        *COLUMNS,
+    ]
+    assert cli.main([*map(str, asked), "--out", str(saved)]) == 0
+    assert recbook.load(saved).biased is False
+
+
+def test_divergence_is_one_line(ratings, capsys, tmp_path):
+    asked = [
+        "fit",
+        ratings,
+        "--model",
+        "MatrixFactorization",
+        "--wing",
+        "torch",
+        "--set",
+        "learning_rate=1e30",
+    ]
+    asked += ["--set", "optimizer=sgd", *COLUMNS, "--out", tmp_path / "x.npz"]
+    assert cli.main(list(map(str, asked))) == 1
+    assert capsys.readouterr().err.startswith("recbook: MatrixFactorization")
 
 
 def test_it_is_a_program_of_its_own():

@@ -512,16 +512,25 @@ def test_lists_with_columns_of_the_items():
         (["titel"], ("'titel'", "['title', 'score']")),
         (["score"], ("'score' is a column of the lists already",)),
         (pd.DataFrame({"title": ["a", "b"]}, index=[1, 1]), ("an item twice",)),
+        (["title", "title"], ("names a column twice",)),
+        (pd.DataFrame({"title": ["a", "b"]}, index=["1", "3"]), ("knows none of the items", "set_index")),
     ],
 )
 def test_columns_that_cannot_stand_beside_a_list(with_items, words):
-    items = pd.DataFrame({"title": ["One"], "score": [3]}, index=[1])
+    items = pd.DataFrame({"title": ["One", "Three"], "score": [3, 4]}, index=[1, 3])
     model = Popularity().fit(Dataset(X, items=items))
     refuses(lambda: model.recommend(["Bob"], with_items=with_items), ValueError, words)
 
 
+def test_what_is_learnt_later_brings_titles_of_its_own():
+    old, new = pd.DataFrame({"title": ["One"]}, index=[1]), pd.DataFrame({"title": ["Nine"]}, index=[9])
+    model = Popularity().fit(Dataset(X, items=old)).partial_fit(Dataset(table(("Zoe", 9, 4.0)), items=new))
+    lists = model.recommend(["Zoe", "Bob"], k=9, exclude_seen=False, with_items=["title"])
+    assert {(1, "One"), (9, "Nine")} <= set(zip(lists.item, lists.title, strict=True))
+
+
 def test_a_model_from_a_file_takes_a_table_of_items(tmp_path):
-    items = pd.DataFrame({"title": ["One"]}, index=[1])
+    items = pd.DataFrame({"title": ["One", "Three"]}, index=[1, 3])
     Popularity().fit(Dataset(X, items=items)).save(tmp_path / "p.npz")
     model = Popularity.load(tmp_path / "p.npz")
     refuses(lambda: model.recommend(["Bob"], with_items=["title"]), ValueError, ("from a file",))
@@ -1043,10 +1052,10 @@ BAD = {
         TypeError,
         ("`histories`", "list", "{name:"),
     ),
-    "histories: a table": (
-        lambda: bias().recommend(histories=X.to_frame()),
+    "histories: an array": (
+        lambda: bias().recommend(histories=X.to_frame().to_numpy()),
         TypeError,
-        ("`histories`", "DataFrame", "Interactions"),
+        ("`histories`", "ndarray", "Interactions"),
     ),
     "histories: empty": (
         lambda: bias().recommend(histories={}),

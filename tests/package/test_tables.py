@@ -116,6 +116,31 @@ def test_a_stream_of_columns_without_rows_and_one_that_fails():
         Interactions.from_frame(ColdStream())
 
 
+def test_texts_in_views_are_read_by_pyarrow():
+    pa = pytest.importorskip("pyarrow")
+    columns = {name: TABLE[name].tolist() for name in TABLE if name != "event"}
+    viewed = pa.table(columns | {"user": pa.array(columns["user"], pa.string_view())})
+    assert Interactions.from_frame(Stream(viewed)).users.tolist() == columns["user"]
+
+
+def test_what_a_stream_would_lose_is_refused():
+    timed = POLARS.with_columns(pl.Series("timestamp", [1, 2, 3, 4]).cast(pl.Datetime("ns"))).to_arrow()
+    timed = timed.set_column(0, "user", timed["user"].cast("string")).drop(["event"])
+    refuses(
+        lambda: Interactions.from_frame(Stream(timed)),
+        ValueError,
+        ("column `timestamp`", "without loss", "micro"),
+    )
+
+
+def test_true_and_false_are_ratings_and_dates_go_back():
+    x = Interactions.from_frame(
+        POLARS.with_columns(rating=pl.Series([True, False, True, True]), day=pl.date(2024, 3, 1))
+    )
+    assert x.ratings.tolist() == [1, 0, 1, 1]
+    assert x.to_frame("polars")["day"].dt.to_string("%Y-%m-%d").to_list() == ["2024-03-01"] * 4
+
+
 def test_models_and_evaluation_take_what_from_frame_takes():
     assert_alike(as_interactions(POLARS))
     expected = evaluate(Popularity().fit(X), X, ["ndcg@2"], candidates=[10, 20, 30])
@@ -191,6 +216,10 @@ def test_ones_count_a_pair_once():
 
 
 def test_what_is_no_matrix_of_ratings():
+    for bad in (sparse.coo_array(np.ones(3)), sparse.csr_array(np.eye(2) * 1j)):
+        refuses(lambda bad=bad: Interactions.from_csr(bad), TypeError, ("users × items", "real numbers"))
+    one_id = lambda: Interactions.from_csr(sparse.csr_array(np.eye(2)), users=["a", "a"])  # noqa: E731
+    refuses(one_id, ValueError, ("`users` has 'a' twice",))
     refuses(lambda: Interactions.from_csr(np.eye(2)), TypeError, ("`matrix`", "csr_array"))
     twice = sparse.coo_array((np.ones(2), (np.array([0, 0]), np.array([1, 1]))), shape=(2, 2))
     refuses(lambda: Interactions.from_csr(twice), ValueError, ("`matrix`", "twice", "sum_duplicates"))
@@ -220,6 +249,50 @@ def test_text_files(tmp_path):
     renamed.to_csv(tmp_path / "r.csv", index=False)
     assert Interactions.from_csv(tmp_path / "r.csv", user="who", timestamp=None).timestamps is None
     refuses(lambda: Interactions.from_csv(tmp_path / "r.csv"), ValueError, ("user", "who"))
+
+
+@pytest.mark.parametrize(
+    ("text", "users"),
+    [
+        ("user,item\n007,1\n7,2\n", ["007", "7"]),
+        ('user,item\n"007",1\n', ["007"]),
+        ("user,item\nNA,1\nnull,2\n", ["NA", "null"]),
+        ("user,item\n1e5,1\n2,1\n", ["1e5", "2"]),
+        ("user,item\ntrue,1\n", ["true"]),
+        ("user,item\n12,1\n-3,1\n", [12, -3]),
+        ("user,item\n123456789012345678901,1\n", ["123456789012345678901"]),
+    ],
+)
+def test_ids_of_a_text_file_are_as_they_are_written(text, users, tmp_path):
+    (tmp_path / "r.csv").write_text(text)
+    assert Interactions.from_csv(tmp_path / "r.csv").users.tolist() == users
+    as_text = Interactions.from_csv(tmp_path / "r.csv", text_ids=True)
+    assert as_text.users.tolist() == [str(user) for user in users]
+
+
+def test_ratings_and_further_columns_of_a_text_file(tmp_path):
+    (tmp_path / "r.csv").write_text("user::item::rating::event\na::1::3.5::\nb::2::4::x\n")
+    x = Interactions.from_csv(tmp_path / "r.csv", separator="::")
+    assert x.ratings.tolist() == [3.5, 4] and x.extra["event"][1] == "x" and pd.isna(x.extra["event"][0])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "user,item,rating\n1,2,5,881250949\n3,4,4,881250950\n",
+            ("no table of columns parted by ','", "separator"),
+        ),
+        ("", ("no table",)),
+        ("user;item\n1;2\n", ("'user'", "user;item")),
+        ("user,item\n,2\n", ("column `user`, row 0", "missing")),
+        ("user,item\n1\n", ("column `item`, row 0", "missing")),
+        ("user,item,rating\n1,2,\n", ("column `rating`, row 0",)),
+    ],
+)
+def test_text_files_that_are_no_tables(text, words, tmp_path):
+    (tmp_path / "r.csv").write_text(text)
+    refuses(lambda: Interactions.from_csv(tmp_path / "r.csv"), ValueError, words)
 
 
 def test_parquet(tmp_path):

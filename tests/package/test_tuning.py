@@ -177,6 +177,21 @@ BAD = {
     "infinite": (search(space={"reg_user": (1.0, np.inf)}), ValueError, ("inf",)),
     "validation": (search(validation=1.5), ValueError, ("1.5",)),
     "validation rows": (search(validation="rows"), TypeError, ("`validation` is a str", "0.2")),
+    "three parts": (
+        search(validation=lambda x: (x, x, x)),
+        TypeError,
+        ("`validation`", "(rest, validation)"),
+    ),
+    "both sides": (
+        search(validation=[(TRAIN.take(range(15)), TRAIN.take(range(10, 15)))]),
+        ValueError,
+        ("5 pairs", "both sides"),
+    ),
+    "nothing to search": (
+        search(model=GlobalMean(), space=None),
+        ValueError,
+        ("GlobalMean has nothing to search",),
+    ),
     "one fold": (search(validation=1), ValueError, ("n_splits",)),
     "no pairs": (search(validation=[TRAIN]), TypeError, ("`validation` is a list",)),
     "train": (search(train="TRAIN"), TypeError, ("str",)),

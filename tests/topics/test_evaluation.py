@@ -640,7 +640,16 @@ def test_cross_validation_of_several_models():
     assert table.loc["biases"].rmse.tolist() == alone.rmse.tolist()
 
 
+def test_candidates_that_can_be_read_once_serve_every_model():
+    models = [popularity(), Random(seed=1).fit(TRAIN)]
+    listed = evaluate(models, TEST, ["ndcg@2"], candidates=["a", "b", "d"])
+    drawn = evaluate(models, TEST, ["ndcg@2"], candidates=(item for item in ["a", "b", "d"]))
+    pd.testing.assert_frame_equal(drawn, listed)
+
+
 BAD_MANY = {
+    "two of one name": (lambda: evaluate({1: mean(), "1": mean()}, TEST), ValueError, ("written alike", "[1, '1']")),
+    "folds of 3.0": (lambda: cross_validate(mean(), TRAIN, 3.0, progress=False), TypeError, ("`splits` is 3.0",)),
     "no models": (lambda: evaluate([], TEST), ValueError, ("`model` is empty",)),
     "one is none": (lambda: evaluate({"mine": "EASE"}, TEST), TypeError, ("mine", "str")),
     "one is not fitted": (lambda: evaluate([mean(), GlobalMean()], TEST, ["rmse"]), NotFittedError, ("GlobalMean",)),

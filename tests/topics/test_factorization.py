@@ -14,7 +14,7 @@ import recbook.keras as rk
 import recbook.torch as rt
 from recbook import datasets, results, splits
 from recbook.checks import factorization as checks
-from recbook.errors import DivergedError
+from recbook.errors import DivergedError, NotSupportedError
 from recbook.evaluation import evaluate
 from recbook.formulas import factorization as mf
 from recbook.interactions import Interactions
@@ -791,3 +791,26 @@ def test_partial_fit_without_the_old_rows_takes_the_new_ones(name, tmp_path):
     forgetful, asked = rt.load(tmp_path / "m.npz").partial_fit(people), people.user_ids.tolist()
     expected = model.partial_fit(people).score_matrix(asked)
     np.testing.assert_allclose(forgetful.score_matrix(asked), expected, atol=1e-5)
+    known = Interactions.from_frame(pd.DataFrame({"user": first.users[:1], "item": [9999], "rating": [3.0]}))
+    refuses(
+        lambda: rt.load(tmp_path / "m.npz").partial_fit(known), NotSupportedError, ("without its history",)
+    )
+
+
+@pytest.mark.parametrize("name", ["MatrixFactorization", "ALS"])
+def test_partial_fit_of_somebody_new_who_met_a_new_item_without_biases(name):
+    """From vectors of nothing nothing would be learnt: the rating is met, as far as the penalty lets it."""
+    model, first, _ = parted(lambda: getattr(rt, name)(factors=3, epochs=60, biased=False))
+    model.partial_fit(Interactions.from_frame(pd.DataFrame({"user": [-7], "item": [9999], "rating": [5.0]})))
+    assert 3 < model.predict(-7, 9999)[0] < 5.5
+
+
+@pytest.mark.parametrize("name", ["MatrixFactorization", "ALS"])
+def test_partial_fit_refuses_what_would_be_counted_twice_or_differently(name):
+    model, first, rest = parted(lambda: getattr(rt, name)(factors=3, epochs=2))
+    before = model.score_matrix()
+    refuses(lambda: model.partial_fit(first.take([3])), ValueError, ("row 0", "already", "fit anew"))
+    model.set_params(reg=0.9)
+    refuses(lambda: model.partial_fit(rest), ValueError, ("`reg`", "0.9", "change it back"))
+    model.set_params(reg=type(model)().reg)
+    np.testing.assert_array_equal(model.score_matrix(), before)

@@ -216,7 +216,9 @@ def note(env: BuildEnvironment, page: str, path: Path) -> dict[str, str]:
 def chapters_of(env: BuildEnvironment, name: str) -> dict[str, str]:
     """The pages that treat a name or its twin, in the order of the book → the section."""
     derived = dict(sections_of_equations()[label] for label in reversed(equations(name)))
-    home = getattr(resolve(name), "__module__", "").rpartition(".")[2]
+    # recbook.torch.neighbors is at home in neighbors, and recbook.interactions._dataset in interactions.
+    parts = getattr(resolve(name), "__module__", "").split(".")
+    home = next((part for part in reversed(parts) if not part.startswith("_")), "")
     found = {}
     for page in pages_of_book():
         if page not in NAMES.of(env):
