@@ -51,8 +51,10 @@ class Search:
 def space(model: Recommender | type[Recommender]) -> dict[str, Sequence]:
     """Where a model's own hyper-parameters may have better values: what `random_search` draws from.
 
-    model : a model, or its class. By hyper-parameter a list of values, (low, high), or (low, high, "log"); what only
-    says how much to compute, or where, is left out.
+    model : a model, or its class
+
+    Returns by hyper-parameter a list of values, (low, high), or (low, high, "log"). What only says how much to compute,
+    or where, is left out, and so is what has no better value.
     """
     if not (isinstance(model, Recommender) or isinstance(model, type) and issubclass(model, Recommender)):
         raise TypeError(f"`model` is {model!r}; give a model of recbook, or its class")
