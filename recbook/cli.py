@@ -12,6 +12,7 @@ import argparse
 import ast
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -245,6 +246,10 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         check_out(arguments)
         arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough, as `recbook models | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except FAULTS as error:
         print(f"recbook: {error}", file=sys.stderr)
         return 1

@@ -204,6 +204,14 @@ def test_divergence_is_one_line(ratings, capsys, tmp_path):
     assert capsys.readouterr().err.startswith("recbook: MatrixFactorization")
 
 
+def test_a_reader_who_has_seen_enough_is_no_fault():
+    command = [sys.executable, "-m", "recbook.cli", "models"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run.stdout.close()
+    said = run.stderr.read().decode()
+    assert run.wait() == 1 and "Error" not in said and "recbook:" not in said, said
+
+
 def test_it_is_a_program_of_its_own():
     run = subprocess.run([sys.executable, "-m", "recbook.cli", "--version"], capture_output=True, text=True)
     assert run.stdout == f"recbook {recbook.__version__}\n"
