@@ -14,7 +14,7 @@ import pandas as pd
 
 from recbook.core.progress import bar
 from recbook.errors import DivergedError
-from recbook.evaluation import LOWER_IS_BETTER, evaluate, parse_metric
+from recbook.evaluation import LOWER_IS_BETTER, evaluate, parse_metric, rereadable
 from recbook.interactions import Dataset, Interactions, as_data, as_interactions, plain
 from recbook.recommender import Recommender
 from recbook.splits import k_fold, random_split
@@ -192,8 +192,7 @@ def _search(
 ) -> Search:
     measure, _ = parse_metric(metric)
     train = as_data(train)
-    if isinstance(options["candidates"], Iterator):
-        options["candidates"] = list(options["candidates"])
+    options["candidates"] = rereadable(options["candidates"])
     folds, how = _folds(train, validation, seed)
     rows = []
     with bar(range(n), what, progress) as shown:

@@ -2,7 +2,7 @@
 
 from recbook.evaluation._evaluate import Report, evaluate
 from recbook.evaluation._many import cross_validate
-from recbook.evaluation._names import CATALOGUE, LISTS, LOWER_IS_BETTER, PAIRS, parse_metric
+from recbook.evaluation._names import CATALOGUE, LISTS, LOWER_IS_BETTER, PAIRS, parse_metric, rereadable
 
 __all__ = [
     "CATALOGUE",
@@ -13,4 +13,5 @@ __all__ = [
     "cross_validate",
     "evaluate",
     "parse_metric",
+    "rereadable",
 ]

@@ -14,8 +14,7 @@ import pandas as pd
 from recbook import metrics as measures
 from recbook.errors import NotSupportedError
 from recbook.evaluation._lists import Candidates, ListMeasures, targets_of
-from recbook.evaluation._many import named
-from recbook.evaluation._names import parse
+from recbook.evaluation._names import named, parse, rereadable
 from recbook.evaluation._pairs import PairMeasures
 from recbook.interactions import Dataset, Interactions, as_column, as_data, as_interactions
 from recbook.recommender import UNKNOWN, Recommender, check_choice, raise_unknown
@@ -125,8 +124,7 @@ def evaluate(
         where the history was not saved.
     UnknownIdError, NotFittedError, TypeError
     """
-    if isinstance(candidates, Iterator):
-        candidates = list(candidates)
+    candidates = rereadable(candidates)
     if isinstance(model, Mapping | list | tuple):
         options = {
             "candidates": candidates, "histories": histories, "relevant": relevant, "clip": clip, "unknown": unknown,

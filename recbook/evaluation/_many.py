@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 
 import pandas as pd
 
 from recbook.core.progress import bar
+from recbook.evaluation._evaluate import evaluate
+from recbook.evaluation._names import named, rereadable
 from recbook.interactions import Dataset, Interactions
 from recbook.recommender import Recommender
 from recbook.splits import k_fold
-
-
-def named(models: Mapping[str, Recommender] | Sequence[Recommender]) -> dict[str, Recommender]:
-    """Models by name: their own texts where they have none. Raises TypeError, ValueError."""
-    if isinstance(models, Mapping):
-        found = {str(name): model for name, model in models.items()}
-    else:
-        found = {}
-        for model in models:
-            name, number = repr(model), 2
-            while name in found:
-                name, number = f"{model!r} ({number})", number + 1
-            found[name] = model
-    if not found:
-        raise ValueError("`model` is empty; give at least one model")
-    if len(found) < len(models):
-        raise ValueError(f"`model`: two names are written alike: {list(models)}; give each a name of its own")
-    for name, model in found.items():
-        if not isinstance(model, Recommender):
-            raise TypeError(f"{name} is a {type(model).__name__}; give models of recbook")
-    return found
 
 
 def cross_validate(
@@ -59,15 +40,12 @@ def cross_validate(
 
     Raises what `fit` and `evaluate` raise; ValueError where there is no fold.
     """
-    from recbook.evaluation._evaluate import evaluate
-
     if isinstance(splits, Integral) and not isinstance(splits, bool):
         splits = k_fold(data, n_splits=int(splits), seed=seed)
     if not isinstance(splits, Iterable):
         raise TypeError(f"`splits` is {splits!r}; give a number of folds, or pairs: [(train, test), …]")
     folds = list(splits)
-    if isinstance(protocol.get("candidates"), Iterator):
-        protocol["candidates"] = list(protocol["candidates"])
+    protocol["candidates"] = rereadable(protocol.get("candidates"))
     if not folds:
         raise ValueError("`splits` has no fold; give at least one pair of train and test")
     for fold in folds:

@@ -1,13 +1,14 @@
-"""The measures that `evaluate` knows, by name."""
+"""What `evaluate` is given, looked up and put in order: measures by name, models by name, candidates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
 from recbook import metrics as measures
+from recbook.recommender import Recommender
 
 # Of pairs: ratings, labels (with what the model predicts cut in two), labels and scores, labels and probabilities.
 RATING: dict[str, Callable[..., float]] = {"rmse": measures.rmse, "mae": measures.mae, "mse": measures.mse}
@@ -71,3 +72,29 @@ def parse(names: Sequence[str]) -> tuple[list[str], dict[str, tuple[str, int]]]:
     parsed = {name: parse_metric(name) for name in names}
     of_pairs = [name for name, (_, k) in parsed.items() if k is None]
     return of_pairs, {name: (measure, k) for name, (measure, k) in parsed.items() if k is not None}
+
+
+def named(models: Mapping[str, Recommender] | Sequence[Recommender]) -> dict[str, Recommender]:
+    """Models by name: their own texts where they have none. Raises TypeError, ValueError."""
+    if isinstance(models, Mapping):
+        found = {str(name): model for name, model in models.items()}
+    else:
+        found = {}
+        for model in models:
+            name, number = repr(model), 2
+            while name in found:
+                name, number = f"{model!r} ({number})", number + 1
+            found[name] = model
+    if not found:
+        raise ValueError("`model` is empty; give at least one model")
+    if len(found) < len(models):
+        raise ValueError(f"`model`: two names are written alike: {list(models)}; give each a name of its own")
+    for name, model in found.items():
+        if not isinstance(model, Recommender):
+            raise TypeError(f"{name} is a {type(model).__name__}; give models of recbook")
+    return found
+
+
+def rereadable(candidates):
+    """Candidates that can be read again and again, by every model, fold and trial."""
+    return list(candidates) if isinstance(candidates, Iterator) else candidates

@@ -463,16 +463,7 @@ class Recommender:
         ids = self.item_ids_[columns]
         if exclude_seen:
             question.met()  # raises before anything is computed where it is not known
-        tables = [
-            pd.DataFrame(
-                {
-                    "user": as_column(users[:0]),
-                    "item": as_column(ids[:0]),
-                    "score": np.zeros(0, np.float32),
-                    "rank": codes[:0],
-                }
-            )
-        ]
+        found = [(users[:0], ids[:0], np.zeros(0, np.float32), codes[:0])]
         for block in blocks(len(users), len(columns)):
             here = context if context is None else context.iloc[block]
             scores = question.scores(codes[block], columns, here)
@@ -480,17 +471,11 @@ class Recommender:
                 question.hide_met(scores, codes[block], columns)
             row, column = top_k(scores, k)
             rank = np.arange(len(row)) - np.searchsorted(row, row) + 1
-            tables.append(
-                pd.DataFrame(
-                    {
-                        "user": as_column(users[block][row]),
-                        "item": as_column(ids[column]),
-                        "score": scores[row, column],
-                        "rank": rank,
-                    }
-                )
-            )
-        table = pd.concat(tables, ignore_index=True)
+            found.append((users[block][row], ids[column], scores[row, column], rank))
+        person, item, score, rank = map(np.concatenate, zip(*found, strict=True))
+        table = pd.DataFrame(
+            {"user": as_column(person), "item": as_column(item), "score": score, "rank": rank}
+        )
         return table if with_items is None else self._beside(table, with_items)
 
     def _beside(self, table: pd.DataFrame, with_items: Sequence[str] | pd.DataFrame) -> pd.DataFrame:

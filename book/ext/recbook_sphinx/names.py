@@ -42,7 +42,7 @@ TAUGHT = {
     "introduction": ("baselines", "worlds"),
     "data": ("interactions", "datasets", "preprocessing", "features", "splits", "sampling"),
     "evaluation": ("metrics", "evaluation", "comparison"),
-    "frameworks": ("twins", "keras._backend"),
+    "frameworks": ("twins",),
     "transformers": ("sizes",),
 }
 
