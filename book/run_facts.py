@@ -39,9 +39,9 @@ def fetched(notebook: dict) -> list[str]:
 
 def hashes(names: list[str]) -> dict[str, str]:
     """The pinned sha256 of each data set's file of ratings; fetching holds every file against it."""
-    from recbook import datasets  # here: reading a notebook needs no package
+    from recbook.datasets._movielens import ML_1M, ML_100K  # here: reading a notebook needs no package
 
-    known = {spec.name: datasets.SHA256[spec.kept[0]] for spec in (datasets.ML_100K, datasets.ML_1M)}
+    known = {spec.name: spec.sha256 for spec in (ML_100K, ML_1M)}
     return {name: known[name] for name in names}
 
 

@@ -187,16 +187,15 @@ def check_machine() -> Iterator[Finding]:
 
 def check_data(name: str = "100k") -> Iterator[Finding]:
     """Whether MovieLens is there and is what was published. Nothing is fetched."""
-    from recbook import datasets  # here, as it needs packages that may be missing
+    from recbook.datasets import _files, _movielens  # here, as it needs packages that may be missing
     from recbook.errors import DataError
 
-    spec = datasets._spec(name)
+    spec = _movielens.spec_of(name)
     fetch = f"python -m recbook.datasets {spec.name}"
     try:
-        for folder in filter(None, (datasets._own_folder(), datasets.cache_folder())):
-            if found := datasets._search(folder, spec):
-                yield Finding("data", "ok", f"{spec.name} in {found[1]}, every hash as published")
-                return
+        if path := _files.find(spec):
+            yield Finding("data", "ok", f"{spec.name} in {path}, every hash as published")
+            return
     except DataError as error:
         yield Finding("data", "fault", str(error), f"Then: {fetch}")
         return

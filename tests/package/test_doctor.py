@@ -126,7 +126,7 @@ def test_threads_and_memory(monkeypatch):
 
 def test_data_that_are_missing_damaged_or_misplaced(monkeypatch, tmp_path):
     monkeypatch.delenv("RECBOOK_DATA", raising=False)
-    monkeypatch.setattr("recbook.datasets.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("recbook.datasets._files.cache_folder", lambda: tmp_path)
     found = one(doctor.check_data())
     assert found.state == "note" and "python -m recbook.datasets ml-100k" in found.remedy
     (tmp_path / "ml-100k").mkdir()
