@@ -1,9 +1,9 @@
 """The package's public names and the chapters: who uses which, read from the code cells of the notebooks.
 
-Public is what the pages of the package document. Each name there gets a line with the chapters that treat it (they
-use it in code or name it in prose, derive an equation of its docstring, or teach its module) and with the corrections
-of sources.toml whose section holds such an equation. Each chapter ends with the names that its code uses.
-`{names}` is a table of them. In Keras' wing a docstring that is PyTorch's word for word is printed once.
+Public is what the pages of the package describe (discovery.py finds it, reference.py shows it). Each name there gets a
+line with the chapters that treat it (they use it in code or name it in prose, derive an equation of its docstring, or
+teach its module) and with the corrections of sources.toml whose section holds such an equation. Each chapter ends with
+the names that its code uses. `{names}` is a table of them. A name counts under whatever module it is imported from.
 """
 
 from __future__ import annotations
@@ -27,16 +27,15 @@ from sphinx.util.docutils import SphinxDirective
 from . import ROOT
 from .backlinks import Kept, link, separated, used_in
 from .chapters import pages_of_book
+from .discovery import Package, Thing
 from .sources import load as load_sources
 
 PAGES = ("chapters/api", "chapters/api_models", "chapters/api_formulas")
 # page → the public names in its code, and those in its code or prose, each → section of the first use
 NAMES = Kept("recbook_names", shown_on=PAGES)
-DOCUMENTED = re.compile(r"^\.\. auto(function|class|module):: (\S+)((?:\n   :.*)*)$", re.M)
 LABEL = re.compile(r"^\(([\w-]+)\)=\s*$", re.M)
 EQUATION = re.compile(r"\$\$\s*\(([\w-]+)\)\s*$", re.M)
 WINGS = ("recbook.torch.", "recbook.keras.")
-FORMULAS = "recbook.formulas."
 # The chapters that teach modules of another name; elsewhere chapter and module are called the same.
 TAUGHT = {
     "introduction": ("baselines", "worlds"),
@@ -50,26 +49,32 @@ TAUGHT = {
 # --- what is public, and who uses it ------------------------------------------------------------------------------
 
 
-def public_names(text: str | None = None) -> list[str]:
-    """The names that the pages of the package document, in their order."""
-    found = []
+@cache
+def package() -> Package:
+    return Package()
+
+
+@cache
+def described(text: str | None = None) -> dict[str, list[Thing]]:
+    """What the pages of the package describe: directive → things, in the order of the pages."""
     if text is None:
         text = "\n".join((ROOT / f"{page}.md").read_text("utf-8") for page in PAGES)
-    for kind, name, options in DOCUMENTED.findall(text):
-        if kind != "module":
-            found.append(name)
-        elif ":members:" in options:
-            found += [f"{name}.{member}" for member in defined(name)]
-    return found
+    return package().described(text)
 
 
-def defined(module: str) -> list[str]:
-    """The public functions and classes of a module, from its text: its framework may be absent here."""
-    path = ROOT / f"{module.replace('.', '/')}.py"
-    tree = ast.parse(path.read_text("utf-8"))
-    kinds = (ast.FunctionDef, ast.ClassDef)
-    public = [node for node in tree.body if isinstance(node, kinds) and not node.name.startswith("_")]
-    return [node.name for node in public if ast.get_docstring(node)]  # as autodoc does
+def public_names(text: str | None = None) -> list[str]:
+    """The names that the pages of the package document; of what both wings have PyTorch's and Keras'."""
+    return [name for things in described(text).values() for thing in things for name in thing.names]
+
+
+@cache
+def _spellings(public: tuple[str, ...]) -> dict[str, str]:
+    return {other: name for name in reversed(public) for other in (*package().all_names(name), name)}
+
+
+def spellings(public: list[str]) -> dict[str, str]:
+    """Every dotted name of what is public → its public name: recbook.evaluate → recbook.evaluation.evaluate."""
+    return _spellings(tuple(public))
 
 
 def code(cell: dict) -> ast.Module | None:
@@ -83,11 +88,11 @@ def code(cell: dict) -> ast.Module | None:
 
 def named(notebook: dict, public: list[str]) -> dict[str, str]:
     """Public name that a notebook's prose names, `UserKNN` or `splits.k_fold` → label of the section."""
-    known: dict[str, list[str]] = {}
-    for name in public:
-        words = name.split(".")
+    known: dict[str, set[str]] = {}
+    for spelled, name in spellings(public).items():
+        words = spelled.split(".")
         for start in range(1, len(words)):
-            known.setdefault(".".join(words[start:]), []).append(name)
+            known.setdefault(".".join(words[start:]), set()).add(name)
     found: dict[str, str] = {}
     section = ""
     for cell in notebook["cells"]:
@@ -95,7 +100,7 @@ def named(notebook: dict, public: list[str]) -> dict[str, str]:
             continue
         for mark in re.finditer(rf"{LABEL.pattern}|(?<!\}})`([\w.]+)", "".join(cell["source"]), re.M):
             section = mark[1] or section
-            meant = known.get(mark[2] or "", [])
+            meant = sorted(known.get(mark[2] or "", ()))
             if (
                 meant
                 and len({both(name)[0].removeprefix(WINGS[1]).removeprefix(WINGS[0]) for name in meant}) == 1
@@ -106,7 +111,7 @@ def named(notebook: dict, public: list[str]) -> dict[str, str]:
 
 def used_names(notebook: dict, public: list[str]) -> dict[str, str]:
     """Public name that a notebook's code uses → label of the section of its first use, in the order of first use."""
-    known = set(public)
+    known = spellings(public)
     meaning: dict[str, str] = {}  # name in the notebook → dotted name
     found: dict[str, str] = {}
     section = ""
@@ -140,7 +145,7 @@ def imports(tree: ast.Module) -> dict[str, str]:
     return {name: meant for name, meant in found.items() if meant.split(".")[0] == "recbook"}
 
 
-def public_name(node: ast.AST, meaning: dict[str, str], known: set[str]) -> str | None:
+def public_name(node: ast.AST, meaning: dict[str, str], known: dict[str, str]) -> str | None:
     """The public name that an expression is, or is a part of: `rt.UserKNN`, `Interactions.from_frame`."""
     parts = []
     while isinstance(node, ast.Attribute):
@@ -150,7 +155,7 @@ def public_name(node: ast.AST, meaning: dict[str, str], known: set[str]) -> str 
         return None
     words = [*meaning[node.id].split("."), *parts]
     dotted = [".".join(words[:end]) for end in range(len(words), 1, -1)]
-    return next((name for name in dotted if name in known), None)
+    return next((known[name] for name in dotted if name in known), None)
 
 
 def both(name: str) -> list[str]:
@@ -258,8 +263,7 @@ class NameChapters(SphinxPostTransform):
             signature = next(described.findall(addnodes.desc_signature))
             name = f"{signature.get('module')}.{signature.get('fullname')}"
             content = next(iter(described.findall(addnodes.desc_content)))
-            twice = name.startswith(WINGS[1]) and both(name)[1] in public  # said under PyTorch
-            line = self.line(name) if name in public and not twice else None
+            line = self.line(name) if name in public else None
             if line is not None:
                 inner = [i for i, child in enumerate(content.children) if isinstance(child, addnodes.desc)]
                 content.insert(inner[0] if inner else len(content), line)
@@ -274,18 +278,16 @@ class NameChapters(SphinxPostTransform):
 
 
 class NamesDirective(SphinxDirective):
-    """The table of all public names but the formulas, with the first sentence of each."""
+    """The table of all public names but models and formulas, with the first sentence of each."""
 
     has_content = False
 
     def run(self) -> list[nodes.Node]:
         box = nodes.container(classes=["rb-names"])
         rows = ["| name | what it is |", "|---|---|"]
-        public = public_names()
-        for name in public:
-            if name.startswith(FORMULAS) or (name.startswith(WINGS[1]) and both(name)[1] in public):
-                continue
-            rows.append(f"| {listing([one for one in both(name) if one in public])} | {summary(name)} |")
+        for key, things in described().items():
+            if key not in ("models", "formulas"):
+                rows += [f"| {listing(list(thing.names))} | {summary(thing.name)} |" for thing in things]
         lines = StringList(rows, source=__file__)
         self.state.nested_parse(lines, 0, box)
         return [box]
@@ -296,19 +298,6 @@ def summary(name: str) -> str:
     text = " ".join((inspect.getdoc(resolve(name)) or "").partition("\n\n")[0].split())
     first = re.split(r"(?<=[^.A-Z]\.) (?=[A-Z`])", text)[0]
     return re.sub(r"([*_|])", r"\\\1", first) if "`" not in first else first.replace("|", r"\|")
-
-
-def same_as_torch(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
-    """Says once what both wings say alike; runs after docstrings.py."""
-    twin = both(name)[1:]
-    if not (name.startswith(WINGS[1]) and what in ("class", "function") and name.count(".") < 4):
-        return
-    try:
-        other = resolve(twin[0])
-    except (ImportError, AttributeError):
-        return
-    if inspect.getdoc(other) == inspect.getdoc(obj):
-        lines[:] = [f"The same as :py:obj:`{twin[0]}`.", ""]
 
 
 SIGNATURE = re.compile(r'<dt class="sig sig-object py".*?</dt>', re.S)
@@ -326,6 +315,5 @@ def lighten(app: Sphinx, page: str, template: str, context: dict, doctree) -> No
 def setup(app: Sphinx) -> None:
     app.add_directive("names", NamesDirective)
     app.add_post_transform(NameChapters)
-    app.connect("autodoc-process-docstring", same_as_torch, priority=600)
     app.connect("html-page-context", lighten)
     NAMES.connect(app)
