@@ -677,11 +677,12 @@ def test_the_page_shows_every_figure_and_the_protocol():
         assert line.count("|") == table.splitlines()[0].count("|")
         cells = dict(zip(page.COLUMNS, line.split(" | ")[1:], strict=False))
         for metric, figure in row["figures"].items():
-            words = cells[metric].split("\u00a0")
-            assert words[:3] == [f"{figure['mean']:.4f}", "±", f"{figure['sd']:.4f}"]
+            first, _, deviation = cells[metric].partition(" ")
+            mean, *marks = first.split("\u00a0")
+            assert (mean, deviation) == (f"{figure['mean']:.4f}", f"±\u00a0{figure['sd']:.4f}")
             found = row["against"].get(metric)
             mark = found and (page.YARD if found["yardstick"] == name else page.MARKS[found["verdict"]])
-            assert words[3:] == ([mark] if mark else []), metric
+            assert marks == ([mark] if mark else []), metric
     for metric, name in scoreboard.YARDSTICKS.items():
         assert f"`{name}` ({page.COLUMNS[metric].split()[0]})" in page.key(result)
     assert result["data"]["sha256"] in protocol and result["code"] in protocol and result["date"] in protocol

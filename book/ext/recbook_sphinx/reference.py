@@ -15,6 +15,7 @@ has, and says how it is imported.
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 
 from docutils import nodes
@@ -195,15 +196,20 @@ class ModelIndexDirective(Described):
     def run(self) -> list[nodes.Node]:
         self.depend()
         box = nodes.container(classes=["rb-rows", "rb-model-index"])
-        rows = ["| model | what it does | data it needs | fit, s | taught in |", "|---|---|---|--:|---|"]
+        rows = ["| model | what it does, and the data that it needs | fit, s | taught in |", "|---|---|--:|---|"]
         self.parse(box, "\n".join([*rows, *(index_row(model) for model in models())]))
         return [box]
 
 
 def index_row(model: Model) -> str:
     name = f"{{py:obj}}`{model.name} <{model.path}>`"
-    task = TASKS[model.task].lower()
-    return f"| {name} | {summary(model.path)} *{task}* | {needs(model)} | {cost(model)} | {{ref}}`{model.label}` |"
+    what = f"{briefly(summary(model.path))} *{TASKS[model.task]}; needs {needs(model)}.*"
+    return f"| {name} | {what} | {cost(model)} | {{ref}}`{model.label}` |"
+
+
+def briefly(sentence: str) -> str:
+    """A first sentence without the papers and equations that it names."""
+    return re.sub(r",? equation \([\w-]+\)| \([^()]*\b(?:19|20)\d\d\b[^()]*\)", "", sentence)
 
 
 def link_sources(app: Sphinx, doctree: nodes.document) -> None:

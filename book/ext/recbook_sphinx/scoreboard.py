@@ -49,7 +49,7 @@ def load() -> dict:
 
 
 def cell(row: dict, metric: str) -> str:
-    """Mean ± standard deviation, and the verdict; a dash where a model has no such figure."""
+    """Mean, verdict, ± standard deviation; a dash where a model has no such figure."""
     figure = row["figures"].get(metric)
     if not figure:
         return "–"
@@ -57,8 +57,9 @@ def cell(row: dict, metric: str) -> str:
     mark = (
         "" if against is None else YARD if against["yardstick"] == row["name"] else MARKS[against["verdict"]]
     )
-    # No-break spaces: a figure and its mark stay on one line.
-    return "\u00a0".join([f"{figure['mean']:.4f}", "±", f"{figure['sd']:.4f}", *([mark] if mark else [])])
+    # No-break spaces: a figure and its mark stay on one line; the deviation goes to a second one where there is no room.
+    shown = "\u00a0".join([f"{figure['mean']:.4f}", *([mark] if mark else [])])
+    return f"{shown} ±\u00a0{figure['sd']:.4f}"
 
 
 def key(result: dict) -> str:

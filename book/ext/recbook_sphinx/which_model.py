@@ -192,8 +192,7 @@ def cell(model: Model, metric: str, task: str | None = None) -> str:
     figure = model.figures.get(task or model.task, {}).get(metric)
     if not figure:
         return "–"
-    # never broken over lines
-    return f"{figure['mean']:.3f}" + (f"\u00a0±\u00a0{figure['sd']:.3f}" if "sd" in figure else "")
+    return f"{figure['mean']:.3f}" + (f" ±\u00a0{figure['sd']:.3f}" if "sd" in figure else "")
 
 
 def reference(model: Model) -> str:
@@ -252,6 +251,10 @@ def spent(model: Model) -> str:
     return f"a fit takes {min(model.seconds.values()):.1f}\u00a0s"
 
 
+def inline(model: Model, metric: str, task: str) -> str:
+    return cell(model, metric, task).replace(" ", "\u00a0")
+
+
 def advice(found: list[Model]) -> str:
     """For each task the model to begin with, and the one with the best figure, in MyST Markdown."""
     lines = []
@@ -271,11 +274,11 @@ def advice(found: list[Model]) -> str:
             good = [model for model in known if model.name not in beaten(task)]
             why = "No model that was compared with it is better in every seed."
         first, name = min(good, key=price), head.split()[0]
-        text = f"**{title}** Begin with {reference(first)}: {spent(first)}, and its {name} is {cell(first, metric, task)}. "
+        text = f"**{title}** Begin with {reference(first)}: {spent(first)}, and its {name} is {inline(first, metric, task)}. "
         if first is top:
             text += "No mean is better."
         else:
-            text += f"{why} The best mean is that of {reference(top)}: {cell(top, metric, task)}, and {spent(top)}."
+            text += f"{why} The best mean is that of {reference(top)}: {inline(top, metric, task)}, and {spent(top)}."
         lines.append(f"- {text}")
     return "\n".join(lines)
 
