@@ -1,5 +1,6 @@
 // What a link leads to, shown beside it while the mouse or the keyboard's focus is on it: a term's definition, a cited
-// paper, an equation. Escape closes it. On a small screen, by touch and without this file a link is just a link.
+// paper, an equation. Escape closes it. By touch the first tap shows it, with a link on; a second tap on the same words
+// follows them, and a tap elsewhere closes it. Without this file a link is just a link.
 document.addEventListener("DOMContentLoaded", () => {
   "use strict";
   const WIDE = window.matchMedia("(min-width: 768px)");
@@ -16,7 +17,7 @@ document.addEventListener("DOMContentLoaded", () => {
   tip.setAttribute("role", "tooltip");
   tip.hidden = true;
   article.append(tip);
-  let shown = null, timer = 0;
+  let shown = null, tapped = false, timer = 0;
 
   const fill = link => {
     const cited = link.closest(".bibtex-citation") && link.title;
@@ -39,12 +40,23 @@ document.addEventListener("DOMContentLoaded", () => {
     if (!shown) return;
     shown.removeAttribute("aria-describedby");
     shown = null;
+    tapped = false;
     tip.hidden = true;
+    tip.setAttribute("role", "tooltip");
   };
-  const show = link => {
+  const show = (link, byTouch = false) => {
     hide();
-    if (!WIDE.matches) return;
+    if (!WIDE.matches && !byTouch) return;
     fill(link);
+    if (byTouch) {
+      tapped = true;
+      tip.setAttribute("role", "note");
+      const on = document.createElement("a");
+      on.className = "rb-preview-on";
+      on.href = link.getAttribute("href");
+      on.textContent = on.href.includes("glossary.html#") ? "Open in the glossary" : "Go there";
+      tip.append(on);
+    }
     tip.hidden = false;
     link.setAttribute("aria-describedby", tip.id);
     shown = link;
@@ -66,8 +78,17 @@ document.addEventListener("DOMContentLoaded", () => {
     if (has(link)) later(() => show(link), link === shown ? 0 : 250);
     else later(hide, 250);
   });
-  article.addEventListener("pointerleave", () => later(hide, 250));
+  article.addEventListener("pointerleave", event => event.pointerType === "touch" || later(hide, 250));
+  article.addEventListener("click", event => {
+    const link = event.target.closest("a");
+    if (event.pointerType !== "touch" || !has(link) || link === shown || tip.contains(link)) return;
+    event.preventDefault();
+    show(link, true);
+  });
+  document.addEventListener("pointerdown", ({target}) => {
+    if (tapped && !tip.contains(target) && !shown.contains(target)) hide();
+  });
   article.addEventListener("focusin", ({target}) => has(target) && target.matches("a:focus-visible") && show(target));
-  article.addEventListener("focusout", hide);
+  article.addEventListener("focusout", () => tapped || hide());
   document.addEventListener("keydown", event => event.key === "Escape" && hide());
 });

@@ -158,41 +158,6 @@ def test_labels_that_pages_refer_to_exist() -> None:
         assert sections <= defined, f"{page}: {sorted(sections - defined)}"
 
 
-def test_every_public_name_is_on_the_page_of_the_package() -> None:
-    page = "\n".join(page_text(page) for page in names.PAGES)
-    wanted = {f"recbook.{wing}.{name}" for wing in ("torch", "keras") for name in exported(wing)}
-    for module in ("splits", "baselines", "metrics", "evaluation"):
-        wanted |= {f"recbook.{module}.{name}" for name in defined(f"recbook.{module}")}
-    wanted |= {
-        f"recbook.datasets.{n}" for n in defined("recbook.datasets") if n.startswith(("fetch_", "make_"))
-    }
-    missing = sorted(name for name in wanted if not re.search(rf":: {re.escape(name)}\n", page))
-    assert not missing, f"the pages of the package lack {missing}"
-
-
-def exported(wing: str) -> list[str]:
-    """`__all__` of a wing, read from its text: its framework may be absent here."""
-    tree = ast.parse((ROOT / "recbook" / wing / "__init__.py").read_text("utf-8"))
-    values = [
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
-    ]
-    return ast.literal_eval(values[0])
-
-
-def defined(module_name: str) -> list[str]:
-    """The public functions and classes that a module defines itself."""
-    module = importlib.import_module(module_name)
-    return [
-        name
-        for name, value in vars(module).items()
-        if not name.startswith("_")
-        and (inspect.isfunction(value) or inspect.isclass(value))
-        and value.__module__ == module_name
-    ]
-
-
 # --- glossary and bibliography ------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from book import browser, links
 from tests.helpers.built_book import HTML, PAGES, ROOT, TABBED
+from tests.helpers.visits import CUT
 
 pytestmark = pytest.mark.browser
 
@@ -58,6 +59,26 @@ def test_pictures_and_drawings_are_shown(wide, page) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_phone_needs_no_sideways_scrolling(phone, page) -> None:
     assert phone(page)["widths"] == [390, 390]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_is_cut_without_a_sign(wide, phone, page) -> None:
+    cut = wide(page)["cut"] | phone(page)["cut"]
+    assert {width: found for width, found in cut.items() if found} == {}
+
+
+def test_what_is_cut_is_seen(window) -> None:
+    long = "a-word " + "extraordinarily" * 9
+    window.driver.get(
+        "data:text/html,<!doctype html><html lang=en><div><article class=bd-article style='width:300px'>"
+        f"<div style='overflow:hidden;white-space:nowrap'>hidden {long}</div>"
+        f"<div style='overflow:auto;white-space:nowrap'>bare {long}</div>"
+        f"<div style='overflow:auto;white-space:nowrap;background:linear-gradient(red,blue) local'>shaded {long}</div>"
+        "<table style='table-layout:fixed;width:100px'><tr><td style='width:5px;overflow-wrap:anywhere'>description<td>x"
+        "</table><p style='width:900px'>wide</p></article></div>"
+    )
+    found = [line.partition(":")[0] for line in window.run(CUT)]
+    assert found == ["narrower than description", "hidden", "scrolls without a sign", "beyond the edge"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -30,8 +30,10 @@ def public() -> frozenset[str]:
     for name in names.public_names():
         if name.startswith("recbook.keras."):
             continue  # the same as PyTorch's, as tests/package/test_twins.py proves
-        words, thing = name.split("."), names.resolve(name)
-        found |= {".".join(words[start:]) for start in range(1, len(words))}
+        thing = names.resolve(name)
+        for spelled in names.package().all_names(name):
+            words = spelled.split(".")
+            found |= {".".join(words[start:]) for start in range(1, len(words))}
         members = (
             [member for member in dir(thing) if not member.startswith("_")] if inspect.isclass(thing) else []
         )

@@ -19,7 +19,6 @@ WITHOUT_CHAPTER = {  # what no chapter teaches: how the package is told to work,
     "recbook.recommender",
     "recbook.tuning",
     "recbook.errors",
-    "recbook.torch.load",
 }
 
 
@@ -115,7 +114,7 @@ def test_a_chapter_links_each_term_once_and_first(page: str) -> None:
     found = linked(page)
     assert len(found) > 8
     assert len(found) == len(set(found))
-    known = tuple(term for term in glossary() if not term.only_in or page.rpartition("/")[2] in term.only_in)
+    known = tuple(term for term in glossary() if term.is_meant_in(page.rpartition("/")[2]))
     prose = Prose(article(page))
     assert set(prose.places) == {term.id for term in known if term.name in found}
     early = {
@@ -150,24 +149,32 @@ def described() -> dict[str, str]:
     for page in names.PAGES:
         parts = re.split(r'<dt class="sig sig-object py" id="([\w.]+)">', article(page))
         for name, text in zip(parts[1::2], parts[2::2], strict=True):
-            found[name] = text
+            assert name not in found, f"{name} is described twice"
+            for one in (name, *re.findall(r'<span id="([\w.]+)"></span>', text.partition("</dt>")[0])):
+                found[one] = text
     return found
 
 
 def test_each_public_name_leads_to_its_chapters() -> None:
-    lost = []
-    for name in names.public_names():
-        text, twin = described()[name], names.both(name)[-1]
-        if name.startswith(names.WINGS[1]):
-            if "The same as" in text and f'#{twin}"' not in text:
-                lost.append(name)
-        elif (
-            name.rpartition(".")[0] not in WITHOUT_CHAPTER
-            and name != "recbook.torch.load"
-            and 'rb-used-in">In <a ' not in text
-        ):
-            lost.append(name)
+    lost = [
+        name
+        for name in names.public_names()
+        if name.rpartition(".")[0] not in WITHOUT_CHAPTER
+        and not name.endswith(".load")
+        and 'rb-used-in">In <a ' not in described()[name]
+    ]
     assert lost == []
+
+
+def test_each_name_says_how_it_is_imported() -> None:
+    for name in names.public_names():
+        text = re.sub(r"<[^>]+>", "", described()[name])
+        if ".losses." in name or ".formulas." in name:
+            continue  # said once, at the head of the section
+        found = [text] if name.endswith(".load") else [line for line in text.splitlines() if line.startswith("from ")]
+        last = name.rpartition(".")[2]
+        told = {f"from {path.rpartition('.')[0]} import {last}" for path in names.package().all_names(name)}
+        assert any(line in "\n".join(found) for line in told), name
 
 
 @pytest.mark.parametrize("page", CHAPTERS)
@@ -177,7 +184,7 @@ def test_a_chapter_ends_with_the_names_that_it_uses(page: str) -> None:
     notebook = chapters.json.loads((ROOT / f"{page}.ipynb").read_text("utf-8"))
     assert len(listed) >= 3
     assert listed == set(names.used_names(notebook, names.public_names()))
-    for name in listed - {n for n in listed if n.startswith(names.WINGS[1])}:
+    for name in listed:
         back = described()[name]
         assert (
             f'href="{page.rpartition("/")[2]}.html' in back.partition("rb-used-in")[2].partition("</p>")[0]
@@ -272,3 +279,95 @@ def test_a_link_shows_what_it_leads_to_on_a_wide_screen(window, site) -> None:
     window.run("arguments[0].focus()", link)
     assert window.run(TIP) is None
     assert window.run("return arguments[0].getAttribute('href')", link) == "glossary.html#term-shrinkage"
+
+
+def tap(window, element) -> None:
+    """A finger's tap on the middle of an element's first line."""
+    window.run("arguments[0].scrollIntoView({block: 'center'})", element)
+    box = window.run("return arguments[0].getClientRects()[0].toJSON()", element)
+    point = {"x": box["left"] + box["width"] / 2, "y": box["top"] + box["height"] / 2}
+    send = window.driver.execute_cdp_cmd
+    send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
+    send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_a_tap_shows_what_a_term_means_and_a_second_one_follows_it(window, site) -> None:
+    from selenium.webdriver import Keys
+
+    term, words = KINDS["term"]
+    window.look(390, 844)
+    window.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    try:
+        window.open(f"{site}/chapters/neighbors.html")
+        link = find(window, term)
+        for close in ("escape", "outside"):
+            tap(window, link)
+            window.wait("!document.getElementById('rb-preview').hidden")
+            assert words in window.run(TIP)
+            assert window.run("return location.pathname").endswith("/neighbors.html")
+            box = window.run("return document.getElementById('rb-preview').getBoundingClientRect().toJSON()")
+            assert 0 <= box["left"] < box["right"] <= 390
+            if close == "escape":
+                window.press(Keys.ESCAPE)
+            else:
+                tap(window, find(window, "h1"))
+            window.wait("document.getElementById('rb-preview').hidden")
+        tap(window, link)
+        window.wait("!document.getElementById('rb-preview').hidden")
+        on = window.run("return document.querySelector('#rb-preview a.rb-preview-on').href")
+        assert on.endswith("glossary.html#term-shrinkage")
+        tap(window, link)
+        window.wait("location.pathname.endsWith('/glossary.html')")
+    finally:
+        window.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+
+
+# --- ways into the glossary and the sources ------------------------------------------------------------------------
+
+SEEN = "return [...document.querySelectorAll(arguments[0])].filter(e => e.checkVisibility()).map(e => e.innerText)"
+
+
+@pytest.mark.parametrize(
+    ("page", "entries", "typed", "word"),
+    [
+        ("glossary", "dl.glossary > dt", "冷启动", "cold start"),
+        ("glossary", "dl.glossary > dt", "F1", "F1"),
+        ("sources", ".rb-source", "f13", "F13"),
+        ("api_models", ".rb-model-index tbody tr", "next item", "SASRec"),
+    ],
+)
+def test_a_box_filters_the_entries_and_escape_shows_all(window, site, page, entries, typed, word) -> None:
+    from selenium.webdriver import Keys
+
+    window.open(f"{site}/chapters/{page}.html")
+    everything = window.run(SEEN, entries)
+    window.run("document.querySelector('.rb-filter input').focus()")
+    window.press(typed)
+    found = window.run(SEEN, entries)
+    assert 0 < len(found) < len(everything) / 3 and any(word in text for text in found)
+    told = window.run("return document.querySelector('.rb-filter output').textContent")
+    assert told.startswith(f"{len(found)} of ")
+    window.press(Keys.ESCAPE)
+    assert window.run(SEEN, entries) == everything
+
+
+def test_the_glossary_has_a_jump_for_each_letter_and_an_index_of_all_chinese_names() -> None:
+    text = article("chapters/glossary")
+    jumps = text.partition("rb-jumps")[2].partition("</div>")[0]
+    first = dict(re.findall(r'href="#term-([\w-]+)"[^>]*>(?:<[^>]+>)*([A-Z])<', jumps))
+    assert list(first.values()) == sorted({term.name[0].upper() for term in glossary()})
+    assert all(entry[0].upper() == letter for entry, letter in first.items())
+    index = text.partition('class="rb-chinese')[2]
+    names_there = re.findall(r'href="#term-[^"]+"[^>]*>(?:<[^>]+>)*([^<]+)<', index)
+    assert sorted(names_there) == sorted(terms.CHINESE.search(term.definition)[1] for term in glossary())
+
+
+def test_the_sources_have_a_jump_for_each_document() -> None:
+    jumps = article("chapters/sources").partition("rb-jumps")[2].partition("</div>")[0]
+    assert re.findall(r'href="#document-(d\d)"', jumps) == [name.lower() for name in sources.load()["documents"]]
+
+
+def test_a_solution_is_called_a_solution() -> None:
+    for page in CHAPTERS:
+        assert "Show code cell" not in article(page), page
+        assert article(page).count("Show the solution") >= 3, page

@@ -40,6 +40,11 @@ similarity
 
 bias
   [偏置]{.zh} — How far above the mean.
+
+.. noun
+.. not in: b
+split
+  [数据划分]{.zh} — Two parts.
 :::
 """
 ENTRIES = tuple(terms.read(GLOSSARY))
@@ -49,7 +54,10 @@ def test_entries_and_remarks_are_read() -> None:
     first = ENTRIES[0]
     assert [entry.name for entry in ENTRIES][:3] == ["matrix of ratings", "MAE", "rating"]
     assert (first.also, first.never) == (("rating matrix",), ("matrix of ratings agencies",))
-    assert ENTRIES[3].only_in == ("b",) and not ENTRIES[3].unused
+    assert ENTRIES[3].only_in == ("b",) and not ENTRIES[3].unused and not ENTRIES[3].noun
+    assert ENTRIES[-1].noun and ENTRIES[-1].not_in == ("b",)
+    assert [ENTRIES[-1].is_meant_in(chapter) for chapter in "ab"] == [True, False]
+    assert [ENTRIES[3].is_meant_in(chapter) for chapter in "ab"] == [False, True]
     with pytest.raises(ValueError, match="glossary: MAE: no such remark: .. maybe: x"):
         terms.read(GLOSSARY.replace("MAE\n", ".. maybe: x\nMAE\n"))
 
@@ -66,6 +74,10 @@ def test_entries_and_remarks_are_read() -> None:
         ("Similarities and biases", ["Similarities", "biases"]),
         ("user’s rating’s", ["rating"]),
         ("berating, rating-like, rated", []),
+        ("A random split, two splits, Splits differ", ["split", "splits", "Splits"]),
+        ("The split is old. Split: by time. The splits of each", ["split", "Split", "splits"]),
+        ("It splits the data; to split, we split; that splits neither", []),
+        ("Split it. Split into two. Split ", []),
     ],
 )
 def test_uses_of_terms_are_found(text: str, found: list[str]) -> None:
@@ -141,5 +153,17 @@ def test_a_page_carries_the_definitions_that_it_links(pages: Path) -> None:
 def test_remarks_of_the_glossary_name_chapters_of_the_book() -> None:
     known = {page.rpartition("/")[2] for part in chapters.read_parts() for page in part.pages}
     for entry in terms.read((ROOT / "chapters" / "glossary.md").read_text("utf-8")):
-        assert set(entry.only_in) <= known, entry.name
+        assert {*entry.only_in, *entry.not_in} <= known, entry.name
         assert not (entry.unused and (entry.also or entry.only_in)), entry.name
+
+
+def test_chinese_names_are_sorted_by_their_sound() -> None:
+    names = ["准确率", "调整余弦", "校准", "长尾", "冷启动", "S型函数", "AUC"]
+    assert [terms.letter(name) for name in names] == ["Z", "T", "J", "C", "L", "S", "A"]
+    assert sorted(names, key=terms.sound)[2:] == ["长尾", "校准", "冷启动", "调整余弦", "准确率"]
+    assert list(terms.grouped([(name, name) for name in names])) == sorted("ZTJCLSA")
+
+
+def test_every_chinese_name_has_a_letter() -> None:
+    for entry in terms.read((ROOT / "chapters" / "glossary.md").read_text("utf-8")):
+        assert terms.letter(terms.CHINESE.search(entry.definition)[1]).isalpha(), entry.name

@@ -66,6 +66,43 @@ return performance.getEntriesByType('resource').filter(e => e.renderBlockingStat
   .map(e => [e.name, e.decodedBodySize]);
 """
 
+# What a reader at this width cannot read: a column of a table, or of a list of arguments, that is narrower than its
+# longest word (of which fourteen letters count; code may be broken); text that ends at an edge without a sign that more
+# lies behind it. A sign is a box that scrolls and shades the edge, by a ground that moves with its content.
+CUT = """
+const article = document.querySelector('article.bd-article'), found = [];
+const pen = document.createElement('canvas').getContext('2d');
+const width = (word, style) => { pen.font = style.font; return pen.measureText(word).width; };
+const say = (what, e) => found.push(`${what}: ${e.tagName}.${String(e.className).slice(0, 40)} «${
+  e.textContent.trim().replace(/\\s+/g, ' ').slice(0, 50)}»`);
+for (const e of article.querySelectorAll('td, th, dl.py dd > dl:not([class*=py]) > :is(dt, dd)')) {
+  if (!e.checkVisibility() || e.closest('mjx-container')) continue;
+  const style = getComputedStyle(e), words = e.innerText.split(/[\\s\u2007\u2008\u2060-]+/).filter(w => !/[_.=(/]|[\u3000-\u9fff]/.test(w));
+  const longest = words.reduce((a, b) => (b.length > a.length ? b : a), '').slice(0, 14);
+  const room = e.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  if (room + 2 < width(longest, style)) say(`narrower than ${longest}`, e);
+}
+for (const e of article.querySelectorAll('*')) {
+  if (e.scrollWidth <= e.clientWidth + 1 || !e.clientWidth || e.closest('mjx-container > *, svg, button, .visually-hidden')) continue;
+  const style = getComputedStyle(e), formula = e.matches('span.math') && e.querySelector('mjx-math');
+  if (style.overflowX === 'visible' || !e.checkVisibility()) continue;
+  // MathJax keeps a copy for screen readers beside a formula: what is seen of it decides.
+  if (formula && formula.getBoundingClientRect().right <= e.getBoundingClientRect().right + 1) continue;
+  const scrolls = ['auto', 'scroll'].includes(style.overflowX);
+  if (!scrolls) say('hidden', e);
+  else if (!style.backgroundAttachment.includes('local')) say('scrolls without a sign', e);
+}
+const edge = Math.max(article.getBoundingClientRect().right, article.parentElement.getBoundingClientRect().right);
+for (const e of article.querySelectorAll('p, li, td, th, dt, dd, pre, h1, h2, h3, table, figure, svg, img')) {
+  const box = e.getBoundingClientRect();
+  if (box.right <= edge + 1 || !e.checkVisibility() || e.closest('mjx-container')) continue;
+  let inside = e.parentElement;
+  while (inside !== article && getComputedStyle(inside).overflowX === 'visible') inside = inside.parentElement;
+  if (inside === article) say('beyond the edge', e);
+}
+return found;
+"""
+
 STILL = """
 const style = document.createElement('style');
 style.textContent = '*, *::before, *::after { transition: none !important; animation: none !important }';
@@ -243,6 +280,9 @@ def visit_wide(window: browser.Browser, address: str, axe: str, closely: bool = 
     if closely:
         told["controls"] = window.run(LISTEN)
         told["forwards"], told["backwards"] = press_through(window, len(told["controls"]))
+    told["cut"] = {1440: window.run(CUT)}
+    window.resize(820, 1180)  # the same page on a tablet: laid out anew, not loaded again
+    told["cut"][820] = window.run(CUT)
     return told
 
 
@@ -253,4 +293,5 @@ def visit_on_a_phone(window: browser.Browser, address: str) -> dict:
     return {
         "shifts": window.run_async(SCROLL),
         "widths": window.run("return [innerWidth, document.documentElement.scrollWidth]"),
+        "cut": {390: window.run(CUT)},
     }

@@ -79,7 +79,7 @@ def draw(book: list[tuple[Part, list[Chapter]]], name: str = "map", href: str = 
     grid = Grid(1 + max(column for _, column in places.values()), frozenset(places.values()))
     words = [sentence(chapter, chapters) for chapter in chapters.values()]
     number = {page: i for i, page in enumerate(chapters)}
-    height = TOP + len(book) * (HEIGHT + BETWEEN) - BETWEEN + 2
+    height = TOP + len(book) * (HEIGHT + BETWEEN) - BETWEEN / 2 + 2
     lines = [
         f'<svg class="rb-map" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         f'role="group" aria-labelledby="{name}-title {name}-text">',
@@ -130,14 +130,17 @@ class Grid:
         return TOP + lane * (HEIGHT + BETWEEN)
 
     def way(self, start: tuple[int, int], end: tuple[int, int]) -> str:
-        """Along a lane to the next box, over those between, or down from lane to lane."""
+        """Along a lane to the next box, over or under those between, or down from lane to lane."""
         (lane, column), (to_lane, to_column) = start, end
         x, to_x, y = self.x(column), self.x(to_column), self.y(lane)
         if lane == to_lane and to_column == column + 1:
             return f"M{x + self.width:g} {y + HEIGHT / 2:g} L{to_x - 1:g} {y + HEIGHT / 2:g}"
         if lane == to_lane:
-            a, b, over = x + self.width * 0.8, to_x + self.width * 0.2, y - BETWEEN * 0.62
-            return f"M{a:g} {y:g} C{a + 8:g} {over:g} {b - 14:g} {over:g} {b:g} {y - 1:g}"
+            # Below the last lane nothing else runs; above it the arrows from other lanes come in.
+            below = lane > 0 and lane == max(lane for lane, _ in self.taken)
+            side, away = (y + HEIGHT, 1) if below else (y, -1)
+            a, b, over = x + self.width * 0.8, to_x + self.width * 0.2, side + away * BETWEEN * 0.62
+            return f"M{a:g} {side:g} C{a + 8:g} {over:g} {b - 14:g} {over:g} {b:g} {side + away:g}"
         aside = max(-1, min(1, to_column - column)) * self.width * 0.22
         a, b = x + self.width / 2 + aside, to_x + self.width / 2 - aside
         path, here = f"M{a:g} {y + HEIGHT:g}", a

@@ -163,6 +163,10 @@ class Package:
             and (wing == "numpy" or any(ast.unparse(base).startswith("shared.") for base in node.bases))
         ]
 
+    def shortest(self, wing: str, topic: str, name: str) -> str:
+        """The name of a model as its wing exports it, or that of its room where the wing does not yet."""
+        return f"recbook.{wing}.{name}" if self.home(f"recbook.{wing}.{name}") else f"recbook.{wing}.{topic}.{name}"
+
     @cached_property
     def models(self) -> list[Thing]:
         """Every public model, a class of both wings once, in the order of the book."""
@@ -172,7 +176,7 @@ class Package:
         for topic in sorted(topics, key=lambda name: (order.get(name, len(order)), name)):
             names = dict.fromkeys(name for wing in ("numpy", *TWINS) for name in self.classes(wing, topic))
             for name in names:
-                here = [f"recbook.{wing}.{name}" for wing in WINGS if name in self.classes(wing, topic)]
+                here = [self.shortest(wing, topic, name) for wing in WINGS if name in self.classes(wing, topic)]
                 found.append(Thing(tuple(here), "class", topic))
         return found
 

@@ -39,6 +39,8 @@ def definitions(app: Sphinx) -> dict[str, str]:
         found = app.recbook_definitions = {}
         for item in app.env.get_doctree(GLOSSARY).findall(nodes.definition_list_item):
             term, words = next(item.findall(nodes.term)), next(item.findall(nodes.definition)).children[0]
+            if not term["ids"]:  # of the index of Chinese names
+                continue
             shown = app.builder.render_partial(words.deepcopy())["fragment"].strip()
             found[term["ids"][0]] = f"<p><strong>{html.escape(term.astext())}</strong></p>{shown}"
     return found

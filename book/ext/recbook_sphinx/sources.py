@@ -112,6 +112,9 @@ class SourcesDirective(SphinxDirective):
         load.cache_clear()
         data = load()
         top = nodes.container(classes=["rb-sources"])
+        jumps = nodes.container(classes=["rb-jumps"])
+        self.parse(jumps, " ".join(f"[{name}](#document-{name.lower()})" for name in data["documents"]))
+        top += jumps
         self.parse(top, self.status(data))
         top += self.table("rb-sources-sums", sums(data))
         top += self.table("rb-sources-chapters", by_chapter(data))
