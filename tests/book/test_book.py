@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import importlib
-import inspect
 import json
 import re
 from functools import cache
@@ -15,7 +13,7 @@ import pytest
 from pybtex.database import parse_file
 
 from book import shots
-from book.ext.recbook_sphinx import docstrings, linked_tests, names, sources, tabs
+from book.ext.recbook_sphinx import docstrings, linked_tests, sources, tabs
 from tests.helpers.small_book import build
 
 ROOT = Path(__file__).resolve().parents[2]

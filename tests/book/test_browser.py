@@ -74,7 +74,8 @@ def test_what_is_cut_is_seen(window) -> None:
         f"<div style='overflow:hidden;white-space:nowrap'>hidden {long}</div>"
         f"<div style='overflow:auto;white-space:nowrap'>bare {long}</div>"
         f"<div style='overflow:auto;white-space:nowrap;background:linear-gradient(red,blue) local'>shaded {long}</div>"
-        "<table style='table-layout:fixed;width:100px'><tr><td style='width:5px;overflow-wrap:anywhere'>description<td>x"
+        "<table style='table-layout:fixed;width:100px'><tr>"
+        "<td style='width:5px;overflow-wrap:anywhere'>description<td>x"
         "</table><p style='width:900px'>wide</p></article></div>"
     )
     found = [line.partition(":")[0] for line in window.run(CUT)]

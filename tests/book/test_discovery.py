@@ -106,7 +106,10 @@ def test_a_new_function_is_found_where_it_is_offered(planted) -> None:
 
 def test_what_is_private_or_has_no_docstring_is_left_out(planted) -> None:
     before = described(planted)
-    write(planted / "recbook/splits.py", FUNCTION.replace("planted(", "_planted(") + "\n\ndef bare(a):\n    pass\n")
+    write(
+        planted / "recbook/splits.py",
+        FUNCTION.replace("planted(", "_planted(") + "\n\ndef bare(a):\n    pass\n",
+    )
     write(planted / "recbook/torch/losses.py", FUNCTION)  # in one wing alone
     assert described(planted) == before
 

@@ -13,7 +13,7 @@ API = """
 ```
 
 ```{offers} recbook.interactions
-:without: IdIndex as_column as_data as_dataset as_frame as_ids as_text comparable frozen is_table join_times plain seconds
+:without: IdIndex as_column as_data as_dataset as_frame as_ids as_text comparable frozen is_table plain
 ```
 
 ```{offers} recbook

@@ -171,7 +171,11 @@ def test_each_name_says_how_it_is_imported() -> None:
         text = re.sub(r"<[^>]+>", "", described()[name])
         if ".losses." in name or ".formulas." in name:
             continue  # said once, at the head of the section
-        found = [text] if name.endswith(".load") else [line for line in text.splitlines() if line.startswith("from ")]
+        found = (
+            [text]
+            if name.endswith(".load")
+            else [line for line in text.splitlines() if line.startswith("from ")]
+        )
         last = name.rpartition(".")[2]
         told = {f"from {path.rpartition('.')[0]} import {last}" for path in names.package().all_names(name)}
         assert any(line in "\n".join(found) for line in told), name
@@ -364,7 +368,9 @@ def test_the_glossary_has_a_jump_for_each_letter_and_an_index_of_all_chinese_nam
 
 def test_the_sources_have_a_jump_for_each_document() -> None:
     jumps = article("chapters/sources").partition("rb-jumps")[2].partition("</div>")[0]
-    assert re.findall(r'href="#document-(d\d)"', jumps) == [name.lower() for name in sources.load()["documents"]]
+    assert re.findall(r'href="#document-(d\d)"', jumps) == [
+        name.lower() for name in sources.load()["documents"]
+    ]
 
 
 def test_a_solution_is_called_a_solution() -> None:

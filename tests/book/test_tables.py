@@ -7,7 +7,7 @@ import re
 from book.ext.recbook_sphinx import tables
 
 FRAME = (
-    '<table border="1" class="dataframe"><thead><tr style="text-align: right;"><td></td><th>title</th><th>score</th></tr>'
+    '<table border="1" class="dataframe"><thead><tr><td></td><th>title</th><th>score</th></tr>'
     "</thead><tbody><tr><th>1</th><td>Fargo</td><td>0.48</td></tr><tr><th>2</th><td>300</td><td>0.481</td></tr>"
     "<tr><th>3</th><td>Contact</td><td>–</td></tr></tbody></table>"
 )

@@ -71,7 +71,9 @@ def test_what_nobody_can_do_is_said():
 
 
 def test_needs_are_in_words():
-    model = page.Model("X", "recbook.torch.X", "x", "ranking", frozenset(), {"items": ["genres", "year"], "users": ["age"]})
+    model = page.Model(
+        "X", "recbook.torch.X", "x", "ranking", frozenset(), {"items": ["genres", "year"], "users": ["age"]}
+    )
     assert page.needs(model) == "who met what; genres, year of items; age of users"
     assert page.needs(replace(model, task="rating", needs={})) == "ratings"
     assert page.needs(replace(model, task="next_item", needs={})) == "who met what, in order of time"
@@ -96,7 +98,9 @@ def test_figures_are_those_of_the_experiments(found):
         assert by_name[name].mean("click", "log_loss") == clicks[row]["log_loss"]["mean"]
     chain = result("sequences")["figures"]["models"]
     assert by_name["MarkovChain"].mean("next_item", "ndcg@10") == chain["MarkovChain"]["ndcg@10"]["mean"]
-    assert by_name["GRU4Rec"].mean("next_item", "ndcg@10") == chain["GRU4Rec, gru"]["ndcg@10"]["mean"], "three seeds"
+    assert by_name["GRU4Rec"].mean("next_item", "ndcg@10") == chain["GRU4Rec, gru"]["ndcg@10"]["mean"], (
+        "three seeds"
+    )
     full = result("transformers")["figures"]["full"]
     assert by_name["SASRec"].mean("next_item", "ndcg@10") == full["SASRec, cross-entropy"]["ndcg@10"]["mean"]
 
@@ -108,24 +112,37 @@ def test_every_task_has_figures_and_seconds_of_every_model_that_can_have_them(fo
     assert untimed == {"CascadeModel", "MarkovChain"}
     times = result("benchmarks/models")["models"]["EASE"]["wings"]
     ease = next(model for model in found if model.name == "EASE")
-    assert page.cost(ease) == "\u00a0/\u00a0".join(f"{times[w]['seconds']['fit']:.1f}" for w in ("torch", "keras"))
+    assert page.cost(ease) == "\u00a0/\u00a0".join(
+        f"{times[w]['seconds']['fit']:.1f}" for w in ("torch", "keras")
+    )
 
 
 def model(name, task="click", seconds=1.0, **figures) -> page.Model:
     shown = {metric.replace("_at_", "@"): {"mean": mean, "sd": 0} for metric, mean in figures.items()}
     path = f"recbook.torch.{name}"
-    return page.Model(name, path, "x", task, frozenset(), {}, {task: shown}, {"torch": seconds} if seconds else {})
+    return page.Model(
+        name, path, "x", task, frozenset(), {}, {task: shown}, {"torch": seconds} if seconds else {}
+    )
 
 
 def test_best_is_lowest_for_errors_and_highest_for_lists():
-    models = [model(name, "rating", rmse=x, ndcg_at_10=x, coverage_at_10=x) for name, x in {"A": 0.1, "B": 0.2}.items()]
+    models = [
+        model(name, "rating", rmse=x, ndcg_at_10=x, coverage_at_10=x)
+        for name, x in {"A": 0.1, "B": 0.2}.items()
+    ]
     assert page.best(models, "rmse", "rating") == "A" and page.best(models, "ndcg@10", "rating") == "B"
-    assert page.best(models, "coverage@10", "rating") is None and page.best(models[:1], "rmse", "rating") is None
+    assert (
+        page.best(models, "coverage@10", "rating") is None and page.best(models[:1], "rmse", "rating") is None
+    )
     assert table(page.by_task(models))["A"][1:3] == ["**0.100 ± 0.000**", "0.100 ± 0.000"]
 
 
 def test_the_advice_is_the_cheapest_that_nothing_beats(monkeypatch):
-    models = [model("Dear", log_loss=0.5, seconds=9.0), model("Cheap", log_loss=0.6), model("Bad", log_loss=0.7, seconds=0.1)]
+    models = [
+        model("Dear", log_loss=0.5, seconds=9.0),
+        model("Cheap", log_loss=0.6),
+        model("Bad", log_loss=0.7, seconds=0.1),
+    ]
     monkeypatch.setattr(page, "beaten", lambda task: {"Bad": {"Cheap"}})
     told = page.advice(models)
     assert "Begin with {ref}`Cheap <x>`" in told and "The best mean is that of {ref}`Dear <x>`" in told
@@ -134,7 +151,11 @@ def test_the_advice_is_the_cheapest_that_nothing_beats(monkeypatch):
 
 
 def test_the_advice_for_ratings_is_the_cheapest_near_the_best():
-    models = [model("Best", "rating", rmse=0.9, seconds=9.0), model("Near", "rating", rmse=0.91), model("Far", "rating", rmse=1.0, seconds=0.1)]
+    models = [
+        model("Best", "rating", rmse=0.9, seconds=9.0),
+        model("Near", "rating", rmse=0.91),
+        model("Far", "rating", rmse=1.0, seconds=0.1),
+    ]
     assert "Begin with {ref}`Near <x>`" in page.advice(models)
 
 

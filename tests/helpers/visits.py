@@ -75,15 +75,19 @@ const pen = document.createElement('canvas').getContext('2d');
 const width = (word, style) => { pen.font = style.font; return pen.measureText(word).width; };
 const say = (what, e) => found.push(`${what}: ${e.tagName}.${String(e.className).slice(0, 40)} «${
   e.textContent.trim().replace(/\\s+/g, ' ').slice(0, 50)}»`);
-for (const e of article.querySelectorAll('td, th, dl.py dd > dl:not([class*=py]) > :is(dt, dd)')) {
+const ARGUMENTS = 'dl.py dd > dl:not([class*=py]) > :is(dt, dd)';
+for (const e of article.querySelectorAll(`td, th, ${ARGUMENTS}`)) {
   if (!e.checkVisibility() || e.closest('mjx-container')) continue;
-  const style = getComputedStyle(e), words = e.innerText.split(/[\\s\u2007\u2008\u2060-]+/).filter(w => !/[_.=(/]|[\u3000-\u9fff]/.test(w));
+  const words = e.innerText.split(/[\\s\u2007\u2008\u2060-]+/)
+    .filter(word => !/[_.=(/]|[\u3000-\u9fff]/.test(word));
   const longest = words.reduce((a, b) => (b.length > a.length ? b : a), '').slice(0, 14);
+  const style = getComputedStyle(e);
   const room = e.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
   if (room + 2 < width(longest, style)) say(`narrower than ${longest}`, e);
 }
 for (const e of article.querySelectorAll('*')) {
-  if (e.scrollWidth <= e.clientWidth + 1 || !e.clientWidth || e.closest('mjx-container > *, svg, button, .visually-hidden')) continue;
+  if (e.scrollWidth <= e.clientWidth + 1 || !e.clientWidth) continue;
+  if (e.closest('mjx-container > *, svg, button, .visually-hidden')) continue;
   const style = getComputedStyle(e), formula = e.matches('span.math') && e.querySelector('mjx-math');
   if (style.overflowX === 'visible' || !e.checkVisibility()) continue;
   // MathJax keeps a copy for screen readers beside a formula: what is seen of it decides.
@@ -92,7 +96,7 @@ for (const e of article.querySelectorAll('*')) {
   if (!scrolls) say('hidden', e);
   else if (!style.backgroundAttachment.includes('local')) say('scrolls without a sign', e);
 }
-const edge = Math.max(article.getBoundingClientRect().right, article.parentElement.getBoundingClientRect().right);
+const edge = Math.max(...[article, article.parentElement].map(e => e.getBoundingClientRect().right));
 for (const e of article.querySelectorAll('p, li, td, th, dt, dd, pre, h1, h2, h3, table, figure, svg, img')) {
   const box = e.getBoundingClientRect();
   if (box.right <= edge + 1 || !e.checkVisibility() || e.closest('mjx-container')) continue;

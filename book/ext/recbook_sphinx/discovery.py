@@ -50,7 +50,9 @@ class Module:
 
     def __init__(self, name: str, path: Path):
         self.name, self.tree = name, ast.parse(path.read_text("utf-8"))
-        self.own = {node.name: node for node in self.tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        self.own = {
+            node.name: node for node in self.tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        }
         self.imported: dict[str, tuple[str, str]] = {}
         for node in ast.walk(self.tree):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("recbook"):
@@ -68,7 +70,11 @@ class Module:
 
     @property
     def public(self) -> list[str]:
-        return self.listed if self.listed is not None else [name for name in self.own if not name.startswith("_")]
+        return (
+            self.listed
+            if self.listed is not None
+            else [name for name in self.own if not name.startswith("_")]
+        )
 
 
 class Package:
@@ -165,7 +171,11 @@ class Package:
 
     def shortest(self, wing: str, topic: str, name: str) -> str:
         """The name of a model as its wing exports it, or that of its room where the wing does not yet."""
-        return f"recbook.{wing}.{name}" if self.home(f"recbook.{wing}.{name}") else f"recbook.{wing}.{topic}.{name}"
+        return (
+            f"recbook.{wing}.{name}"
+            if self.home(f"recbook.{wing}.{name}")
+            else f"recbook.{wing}.{topic}.{name}"
+        )
 
     @cached_property
     def models(self) -> list[Thing]:
@@ -176,7 +186,9 @@ class Package:
         for topic in sorted(topics, key=lambda name: (order.get(name, len(order)), name)):
             names = dict.fromkeys(name for wing in ("numpy", *TWINS) for name in self.classes(wing, topic))
             for name in names:
-                here = [self.shortest(wing, topic, name) for wing in WINGS if name in self.classes(wing, topic)]
+                here = [
+                    self.shortest(wing, topic, name) for wing in WINGS if name in self.classes(wing, topic)
+                ]
                 found.append(Thing(tuple(here), "class", topic))
         return found
 

@@ -30,7 +30,7 @@ from . import ROOT
 from .chapters import pages_of_book, read_chapter
 from .discovery import Asked, Thing
 from .names import described, package, resolve, summary
-from .which_model import TASKS, Model, cost, models, needs, reference
+from .which_model import TASKS, Model, cost, models, needs
 
 FRAMEWORKS = {"recbook.torch": "PyTorch", "recbook.keras": "Keras", "recbook.numpy": "NumPy"}
 TITLES = {"introduction": "Yardsticks"}  # of topics whose models are not what their chapter is called after
@@ -56,7 +56,9 @@ def autodoc(thing: Thing, members: list[str] | None = None) -> list[str]:
 def statement(name: str) -> str:
     """How a name is imported: `from recbook import evaluate`."""
     shortest = package().all_names(name)[0]
-    module, _, last = (shortest if shortest.startswith("recbook.") and shortest.count(".") == 1 else name).rpartition(".")
+    module, _, last = (
+        shortest if shortest.startswith("recbook.") and shortest.count(".") == 1 else name
+    ).rpartition(".")
     return f"from {module} import {last}"
 
 
@@ -78,10 +80,15 @@ class Described(SphinxDirective):
     def rst(self, parent: nodes.Element, lines: list[str]) -> None:
         self.parse(parent, "\n".join(["```{eval-rst}", *lines, "```"]))
 
-    def entries(self, parent: nodes.Element, things: list[Thing], code: bool = False, imports: bool = True) -> None:
+    def entries(
+        self, parent: nodes.Element, things: list[Thing], code: bool = False, imports: bool = True
+    ) -> None:
         """Describes things; `code` : the imports as code to copy, else as a line"""
         from_model = [method_names(thing) if thing.kind == "class" and code else None for thing in things]
-        self.rst(parent, [line for thing, own in zip(things, from_model, strict=True) for line in autodoc(thing, own)])
+        self.rst(
+            parent,
+            [line for thing, own in zip(things, from_model, strict=True) for line in autodoc(thing, own)],
+        )
         found = {}
         for desc in parent.findall(addnodes.desc):
             signature = desc.next_node(addnodes.desc_signature)
@@ -97,7 +104,10 @@ class Described(SphinxDirective):
 
     def name_all(self, thing: Thing, desc: addnodes.desc) -> None:
         """Makes an entry and its methods known under every name that they have."""
-        others = [*thing.names[1:], *(name for name in package().all_names(thing.name) if name.count(".") < 3)]
+        others = [
+            *thing.names[1:],
+            *(name for name in package().all_names(thing.name) if name.count(".") < 3),
+        ]
         domain = self.env.domains["py"]
         for inner in desc.findall(addnodes.desc):
             signature = next(inner.findall(addnodes.desc_signature))
@@ -105,7 +115,9 @@ class Described(SphinxDirective):
             for other in dict.fromkeys(others):
                 if other != thing.name:
                     signature["ids"].append(other + rest)
-                    domain.note_object(other + rest, inner["objtype"], other + rest, aliased=True, location=inner)
+                    domain.note_object(
+                        other + rest, inner["objtype"], other + rest, aliased=True, location=inner
+                    )
 
     def imports(self, thing: Thing) -> nodes.container:
         box = nodes.container(classes=["rb-imports"])
@@ -196,7 +208,10 @@ class ModelIndexDirective(Described):
     def run(self) -> list[nodes.Node]:
         self.depend()
         box = nodes.container(classes=["rb-rows", "rb-model-index"])
-        rows = ["| model | what it does, and the data that it needs | fit, s | taught in |", "|---|---|--:|---|"]
+        rows = [
+            "| model | what it does, and the data that it needs | fit, s | taught in |",
+            "|---|---|--:|---|",
+        ]
         self.parse(box, "\n".join([*rows, *(index_row(model) for model in models())]))
         return [box]
 

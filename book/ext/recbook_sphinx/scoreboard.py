@@ -57,7 +57,7 @@ def cell(row: dict, metric: str) -> str:
     mark = (
         "" if against is None else YARD if against["yardstick"] == row["name"] else MARKS[against["verdict"]]
     )
-    # No-break spaces: a figure and its mark stay on one line; the deviation goes to a second one where there is no room.
+    # No-break spaces: a figure and its mark stay on one line; where there is no room the deviation goes to another.
     shown = "\u00a0".join([f"{figure['mean']:.4f}", *([mark] if mark else [])])
     return f"{shown} ±\u00a0{figure['sd']:.4f}"
 

@@ -49,8 +49,13 @@ def arranged(table: str) -> str:
     width = max((len(row) for row in body), default=0)
     columns = [[row[i][1] for row in body if len(row) == width] for i in range(width)]
     words = [frame and is_words(column) for column in columns]
-    most = [max((len(m[1]) for text in column if (m := DECIMAL.fullmatch(text))), default=0) for column in columns]
-    uneven = [n and len({len(padding(text, n)) for text in column if text}) > 1 for column, n in zip(columns, most, strict=True)]
+    most = [
+        max((len(m[1]) for text in column if (m := DECIMAL.fullmatch(text))), default=0) for column in columns
+    ]
+    uneven = [
+        n and len({len(padding(text, n)) for text in column if text}) > 1
+        for column, n in zip(columns, most, strict=True)
+    ]
     if not any(words) and not any(uneven):
         return table
 

@@ -42,8 +42,12 @@ ENTRY = re.compile(r"((?:^\.\. .+\n)*)^(?!\.\. )(\S.*)\n  (\S.*)$", re.M)
 REMARKS = ("also", "only in", "not", "not in", "noun", "in no chapter yet")
 # What shows that a word is a verb: what stands before it, and what stands after it (an object; a formula, which ends
 # the piece of text).
-VERB_AFTER = re.compile(r"\b(?:to|can|will|would|must|may|might|should|does|do|not|we|you|they|it|who|which)\s+$")
-OBJECT = r"(?:an?|the|neither|both|each|every|no|all|its?|this|that|these|those|them|him|her|his|their|your|my|itself)\b"
+VERB_AFTER = re.compile(
+    r"\b(?:to|can|will|would|must|may|might|should|does|do|not|we|you|they|it|who|which)\s+$"
+)
+OBJECT = (
+    r"(?:an?|the|neither|both|each|every|no|all|its?|this|that|these|those|them|him|her|his|their|your|my)\b"
+)
 VERB_BEFORE = re.compile(rf"\s+{OBJECT}")
 ORDER_BEFORE = re.compile(rf"\s+(?:{OBJECT}|up\b|off\b|into\b|¶|$)")
 UNREAD = (
@@ -279,7 +283,9 @@ def letter(name: str) -> str:
     first = sound(name[0])
     if len(first) == 1:
         return name[0].upper()
-    return max((sign.encode("gb2312"), found) for found, sign in PINYIN.items() if sign.encode("gb2312") <= first)[1]
+    return max(
+        (sign.encode("gb2312"), found) for found, sign in PINYIN.items() if sign.encode("gb2312") <= first
+    )[1]
 
 
 def grouped(entries: list[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:

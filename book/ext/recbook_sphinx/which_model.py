@@ -133,11 +133,17 @@ def figures_of(task: str) -> dict[str, dict]:
     """Class → measure → figure, of all that were measured on a task; of two results the one with more seeds."""
     if task in ("rating", "ranking"):
         rows = load("scoreboard").get("figures", {})
-        return {name: {metric: spread(one) for metric, one in row["figures"].items()} for name, row in rows.items()}
+        return {
+            name: {metric: spread(one) for metric, one in row["figures"].items()}
+            for name, row in rows.items()
+        }
     if task == "click":
         return by_class(load("ctr").get("figures", {}).get("models", {}))
     found: dict[str, dict] = {}
-    for rows in (load("sequences").get("figures", {}).get("models", {}), load("transformers").get("figures", {}).get("full", {})):
+    for rows in (
+        load("sequences").get("figures", {}).get("models", {}),
+        load("transformers").get("figures", {}).get("full", {}),
+    ):
         for name, figures in by_class(rows).items():
             if name not in found or figures["ndcg@10"]["n"] > found[name]["ndcg@10"]["n"]:
                 found[name] = figures
@@ -233,7 +239,9 @@ def better(metric: str):
 
 def best(found: list[Model], metric: str, task: str) -> str | None:
     """The name of the model with the best mean; coverage has no best, for chance covers everything."""
-    known = [(model.mean(task, metric), model.name) for model in found if model.mean(task, metric) is not None]
+    known = [
+        (model.mean(task, metric), model.name) for model in found if model.mean(task, metric) is not None
+    ]
     if len(known) < 2 or metric.startswith("coverage"):
         return None
     return better(metric)(known)[1]
@@ -274,7 +282,8 @@ def advice(found: list[Model]) -> str:
             good = [model for model in known if model.name not in beaten(task)]
             why = "No model that was compared with it is better in every seed."
         first, name = min(good, key=price), head.split()[0]
-        text = f"**{title}** Begin with {reference(first)}: {spent(first)}, and its {name} is {inline(first, metric, task)}. "
+        text = f"**{title}** Begin with {reference(first)}: {spent(first)}, "
+        text += f"and its {name} is {inline(first, metric, task)}. "
         if first is top:
             text += "No mean is better."
         else:
