@@ -217,7 +217,9 @@ def build_book(fresh: bool) -> None:
     options = ["--all"] if fresh else []
     if fresh:  # Sphinx keeps a page of source code whose file looks older than the page, --all or not
         shutil.rmtree(HTML / "_modules", ignore_errors=True)
-    if (HTML / "_static").is_file():  # left by a build that failed early: the theme put its logo in the folder's place
+    if (
+        HTML / "_static"
+    ).is_file():  # left by a build that failed early: the theme put its logo in the folder's place
         (HTML / "_static").unlink()
     jupyter_book = BIN / ("jupyter-book.exe" if os.name == "nt" else "jupyter-book")
     must(jupyter_book, "build", ".", "-W", "-n", "--keep-going", *options)
@@ -572,6 +574,18 @@ def setup_lowest(ranges: dict[str, str]) -> None:
     print(f"environment ready after {time.monotonic() - started:.0f} s", flush=True)
 
 
+def coverage(arguments: argparse.Namespace) -> None:
+    """which lines of recbook/ the tests run: a table, and _build/coverage/index.html (as long as `test`)"""
+    setup()
+    data()
+    options = [
+        "--cov=recbook",
+        "--cov-report=term:skip-covered",
+        f"--cov-report=html:{ROOT / '_build' / 'coverage'}",
+    ]
+    pytest("coverage", "tests/package", "tests/topics", "-m", "not thorough and not browser", *options)
+
+
 def test_lowest(arguments: argparse.Namespace) -> None:
     """the lowest versions that pyproject.toml allows, in .venv-lowest: a smoke test on each backend"""
     if sys.version_info[:2] != SUPPORTED[0]:
@@ -840,6 +854,7 @@ COMMANDS = {
     "test-all": test_all,
     "test-fast": test_fast,
     "test-lowest": test_lowest,
+    "coverage": coverage,
     "bench": bench,
     "experiments": experiments,
     "run": run,
