@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,7 +14,7 @@ from recbook.core.arguments import check_choice
 from recbook.keras import _backend as backend
 from recbook.keras.optimizers import make_optimizer
 from recbook.recommender import Recommender
-from recbook.shared._training import Batch
+from recbook.shared._training import Batch, TrainingArguments
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -77,19 +78,17 @@ class AfterEpoch(keras.callbacks.Callback):
         super().__init__()
         self.after_epoch = after_epoch
 
-    def on_epoch_end(self, epoch: int, logs=None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         backend.fetch_variables(self.model)
         self.model.stop_training = self.after_epoch(float(logs["loss"]))
 
 
-class KerasModel(Recommender):
+class KerasModel(TrainingArguments, Recommender):
     """A model that computes with Keras, on any of its backends, on `self.device`.
 
     One that learns by gradient descent writes two hooks, the network and what training makes small. The names of the
     network's weights are the canonical ones of the parameters.
     """
-
-    _network: keras.Model
 
     # ---------------------------------------------------------------- hooks: what a model with a network writes
 
@@ -128,7 +127,7 @@ class KerasModel(Recommender):
 
     def _build(self, n_users: int, n_items: int) -> None:
         with keras.device(self.device_):
-            self._network = self._make_network(n_users, n_items)
+            self._network: keras.Model = self._make_network(n_users, n_items)
         self._readers: dict[str, Reader] = {}
 
     def _train_network(self, feed: Iterator[Batch], steps: int) -> None:

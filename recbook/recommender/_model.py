@@ -8,7 +8,7 @@ import inspect
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Self, dataclass_transform
+from typing import Any, ClassVar, Self, cast, dataclass_transform
 
 import numpy as np
 import pandas as pd
@@ -35,19 +35,16 @@ from recbook.recommender import _files
 from recbook.recommender._coded import Coded
 from recbook.recommender._histories import code_histories
 from recbook.recommender._questions import Question, ids_of, raise_unknown
+from recbook.recommender._wing import WingParts
 
 TASKS = ("rating", "ranking", "click", "next_item")
 CAPABILITIES = ("histories", "warm_items", "context", "similar_items", "partial_fit")
 UNKNOWN = ("raise", "fallback", "nan")
 
 
-@dataclass_transform(
-    field_specifiers=(
-        arguments.argument, arguments.number, arguments.whole, arguments.choice, arguments.flag,
-        arguments.widths, arguments.anything, arguments.seed, arguments.device,
-    )
-)  # fmt: skip
-class Recommender:
+# Without `field_specifiers`: of these a checker takes a default by its keyword alone, and models give it by place.
+@dataclass_transform()
+class Recommender(WingParts):
     """A recommender. Constructors only store; `fit` learns, and what it learns ends in `_`.
 
     task : what `fit` needs and `predict` means: "rating", "ranking", "click" or "next_item"
@@ -481,16 +478,15 @@ class Recommender:
     def _beside(self, table: pd.DataFrame, with_items: Sequence[str] | pd.DataFrame) -> pd.DataFrame:
         """A table with further columns: what is known of its items."""
         if isinstance(with_items, pd.DataFrame):
-            known, columns = with_items, list(with_items.columns)
+            known = cast("pd.DataFrame", with_items)
+            columns = list(known.columns)
         elif is_table(with_items):
             raise TypeError(
                 f"`with_items` is a {type(with_items).__name__}; give a table of pandas, indexed by item id"
             )
         else:
-            known, columns = (
-                self._item_table,
-                [with_items] if isinstance(with_items, str) else list(with_items),
-            )
+            known = self._item_table
+            columns = [with_items] if isinstance(with_items, str) else list(with_items)
             if known is None:
                 raise ValueError(
                     f"this {type(self).__name__} knows no table of items: it was fitted without one, or is a "

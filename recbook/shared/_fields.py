@@ -34,10 +34,14 @@ def sigmoid(z: np.ndarray) -> np.ndarray:
     return 0.5 * (1 + np.tanh(z / 2))
 
 
-class FieldModel(GradientModel):
-    """Reads pairs as sparse rows of features, as its hyper-parameter `fields` says."""
+class FieldArguments:
+    """The argument that says which features a pair has."""
 
-    _fields: Fields
+    fields: tuple[str, ...]
+
+
+class FieldModel(FieldArguments, GradientModel):
+    """Reads pairs as sparse rows of features, as its hyper-parameter `fields` says."""
 
     @property
     def _spec(self) -> tuple[str, ...]:
@@ -53,7 +57,7 @@ class FieldModel(GradientModel):
     # ---------------------------------------------------------------- what all share
 
     def _read_tables(self, data: Dataset) -> None:
-        self._fields = Fields.fit(self._spec, data)
+        self._fields: Fields = Fields.fit(self._spec, data)
 
     def _rows(self, x: Coded) -> Batch:
         index, value = self._fields.coded_rows(x.users, x.items, x.extra)

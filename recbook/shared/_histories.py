@@ -82,7 +82,14 @@ def without_history(train: Coded) -> np.ndarray:
     return np.log((count + 1) / (count.sum() + len(count))).astype(np.float32)
 
 
-class SequenceModel(GradientModel):
+class SequenceArguments:
+    """The arguments that histories and states need."""
+
+    factors: int
+    max_length: int
+
+
+class SequenceModel(SequenceArguments, GradientModel):
     """A network that reads the steps of a history and gives a state after each; score_i = q_i · state + b_i.
 
     Events go from the earliest to the latest; events of one time, and all events of data without timestamps, stand in
@@ -167,12 +174,13 @@ class SequenceModel(GradientModel):
 
     def _negatives_for(self, people: np.ndarray, width: int, rng: np.random.Generator) -> np.ndarray:
         """(people, width, negatives) int32: items that the person has no event with, each as likely."""
-        if getattr(self, "_sampler", None) is None:
+        sampler = getattr(self, "_sampler", None)
+        if sampler is None:
             train = self._train
-            self._sampler = NegativeSampler(
+            sampler = self._sampler = NegativeSampler(
                 train.users, train.items, train.n_users, train.n_items, user_ids=self.user_ids_
             )
-        drawn = self._sampler.draw(np.repeat(people, width), self._n_negatives(), rng)
+        drawn = sampler.draw(np.repeat(people, width), self._n_negatives(), rng)
         return drawn.reshape(len(people), width, -1).astype(np.int32)
 
     # ---------------------------------------------------------------- training
@@ -213,7 +221,8 @@ class SequenceModel(GradientModel):
         if self._epoch == 1:
             order = _most_unlike_first(order, [(len(people), width) for people, width in made])
         for at in order:
-            yield self._batch(*made[at], rng)
+            people, width = made[at]
+            yield self._batch(people, width, rng)
 
     def _validate(self, validation: Coded) -> tuple[str, float]:
         """1 - nDCG@10 of the lists for everybody's first event of the validation data: the next item.

@@ -29,7 +29,18 @@ OPTIMIZERS = ("sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw")
 Batch = dict[str, np.ndarray]
 
 
-class GradientModel(Recommender):
+class TrainingArguments:
+    """The arguments that gradient descent reads; each model declares its own, with their defaults."""
+
+    epochs: int
+    learning_rate: float
+    batch_size: int | None
+    optimizer: str
+    patience: int | None
+    seed: int
+
+
+class GradientModel(TrainingArguments, Recommender):
     """Learns its parameters by mini-batch gradient descent.
 
     A model says what an epoch's examples are (`_examples`), where the parameters start (`_start`), and in its wing what
@@ -80,7 +91,8 @@ class GradientModel(Recommender):
         rng = np.random.default_rng(self.seed)
         self._build(train.n_users, train.n_items)
         self._set_parameters(self._start(train, rng))
-        self._validation, self._best = validation, None
+        self._validation = validation
+        self._best: dict[str, Any] | None = None
         first = self._examples(train, rng)
         steps = self._steps(train, first)
         try:

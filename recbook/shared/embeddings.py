@@ -27,7 +27,15 @@ Shapes = dict[str, tuple[int, ...]]
 Tables = list[np.ndarray]  # vectors (n, d) of users, or of items, one table for each of a network's kinds
 
 
-class PairNetworkModel(GradientModel):
+class PairNetworkArguments:
+    """The arguments that all of these models read."""
+
+    factors: int
+    negatives: int
+    init_scale: float
+
+
+class PairNetworkModel(PairNetworkArguments, GradientModel):
     """Users and items as vectors that a network makes a score of.
 
     The network gives `score(users, items)` of n pairs of vectors, and `score_all(users, items)` of every user with
@@ -139,7 +147,7 @@ class EmbeddingMLP(PairNetworkModel):
     device : "auto", "cpu", "cuda", "mps"
     """
 
-    task = TaskByLoss("ranking")
+    task = TaskByLoss("ranking")  # pyright: ignore[reportAssignmentType]  # read from a model it is text
 
     factors: int = whole(32, search=(8, 64, "log"))
     layers: tuple[int, ...] = widths((64, 32), search=[(), (32,), (64, 32), (128, 64, 32)])

@@ -154,14 +154,31 @@ class Neighborhood:
     deviations: np.ndarray
 
 
-class NeighborhoodModel(Recommender):
-    """k nearest neighbours in either direction. A wing adds two pieces of tensor algebra:
+class NeighborAlgebra:
+    """What a wing adds to these models, two pieces of tensor algebra, and the arguments that both halves read."""
 
-    - _similarities(a, b): (a rows, b rows) similarities of two tables of `Ratings`, a float64 tensor;
-    - _nearest_mean(similarity, rows, neighbors, deviations, real): per query the mean of its nearest neighbours'
-      deviations, weighted by similarity, and their number; `similarity` as `_similarities` gave it, `rows` (q,), the
-      others (q, L), padded, and `real` tells which of their cells exist.
-    """
+    k: int
+    similarity: str
+    center: str
+    shrinkage: float
+    min_support: int
+    min_k: int
+
+    def _similarities(self, a: Ratings, b: Ratings) -> Any:
+        """(a rows, b rows) similarities of two tables, a float64 tensor."""
+        raise NotImplementedError
+
+    def _nearest_mean(self, similarity, rows, neighbors, deviations, real) -> tuple[np.ndarray, np.ndarray]:
+        """Per query the mean of its nearest neighbours' deviations, weighted by similarity, and their number.
+
+        similarity : as `_similarities` gave it;  rows : (q,)
+        the others : (q, L), padded; `real` tells which of their cells exist
+        """
+        raise NotImplementedError
+
+
+class NeighborhoodModel(NeighborAlgebra, Recommender):
+    """k nearest neighbours in either direction. A wing adds `NeighborAlgebra`."""
 
     task = "rating"
     _keeps_ratings = True
@@ -451,7 +468,7 @@ class SlopeOne(Recommender):
             "leave out the rarest items (preprocessing.k_core), or take ItemKNN",
         )
         self._center = self._means(train)
-        table = Ratings(train.items, train.users, train.ratings, (train.n_items, train.n_users))
+        table = Ratings(train.items, train.users, train.rated, (train.n_items, train.n_users))
         self._difference, self._support = self._differences(table)
 
     def _means(self, coded: Coded) -> Centering:

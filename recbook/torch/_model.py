@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from recbook.core.arguments import check_choice
 from recbook.recommender import Recommender
-from recbook.shared._training import Batch
+from recbook.shared._training import Batch, TrainingArguments
 from recbook.torch.optimizers import make_optimizer
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -34,7 +34,7 @@ def resolve_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-class TorchModel(Recommender):
+class TorchModel(TrainingArguments, Recommender):
     """A model that computes with PyTorch on `self.device`.
 
     One that learns by gradient descent writes two hooks, the network and what training makes small. The names in the
@@ -42,7 +42,6 @@ class TorchModel(Recommender):
     """
 
     _needs_float64: ClassVar[bool] = False
-    _network: nn.Module
 
     # ---------------------------------------------------------------- hooks: what a model with a network writes
 
@@ -76,7 +75,7 @@ class TorchModel(Recommender):
         return self.__dict__.get("_network")
 
     def _build(self, n_users: int, n_items: int) -> None:
-        self._network = self._make_network(n_users, n_items).to(self.device_)
+        self._network: nn.Module = self._make_network(n_users, n_items).to(self.device_)
 
     def _train_network(self, feed: Iterator[Batch], steps: int) -> None:
         """Goes through `self.epochs` epochs of `steps` batches; calls `_after_epoch`, and stops where it says so."""
