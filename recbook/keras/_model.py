@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ from recbook.core.arguments import check_choice
 from recbook.keras import _backend as backend
 from recbook.keras.optimizers import make_optimizer
 from recbook.recommender import Recommender
-from recbook.shared._training import Batch, TrainingArguments
+from recbook.shared._training import Batch
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -83,12 +83,17 @@ class AfterEpoch(keras.callbacks.Callback):
         self.model.stop_training = self.after_epoch(float(logs["loss"]))
 
 
-class KerasModel(TrainingArguments, Recommender):
+class KerasModel(Recommender):
     """A model that computes with Keras, on any of its backends, on `self.device`.
 
     One that learns by gradient descent writes two hooks, the network and what training makes small. The names of the
     network's weights are the canonical ones of the parameters.
     """
+
+    # Arguments that each model that trains declares for itself.
+    epochs: ClassVar[int]
+    learning_rate: ClassVar[float]
+    optimizer: ClassVar[str]
 
     # ---------------------------------------------------------------- hooks: what a model with a network writes
 

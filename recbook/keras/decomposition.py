@@ -83,7 +83,7 @@ class ALS(shared.ALS, KerasModel):
             return self._to_numpy(ops.concatenate(found)), explained
 
 
-class SpectralParts(shared.SpectralProducts, KerasModel):
+class SpectralParts(KerasModel):
     """Products with a sparse matrix, and new directions of a space."""
 
     def _to_pieces(self, blocks: list[Block]) -> list[Pieces]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import keras
 import numpy as np
 from keras import ops
@@ -86,8 +88,14 @@ def cells(matrix, rows, columns):
     return ops.take(ops.reshape(matrix, (-1,)), rows * matrix.shape[1] + columns)
 
 
-class Neighbors(shared.NeighborAlgebra, KerasModel):
+class Neighbors(KerasModel):
     """How alike rows are, and what the nearest of them say."""
+
+    # Arguments that each model declares for itself.
+    similarity: ClassVar[str]
+    shrinkage: ClassVar[float]
+    min_support: ClassVar[int]
+    k: ClassVar[int]
 
     def _similarities(self, a: Ratings, b: Ratings):
         with self._scope():

@@ -7,7 +7,7 @@ import copy
 import inspect
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, cast, dataclass_transform
 
 import numpy as np
@@ -35,7 +35,6 @@ from recbook.recommender import _files
 from recbook.recommender._coded import Coded
 from recbook.recommender._histories import code_histories
 from recbook.recommender._questions import Question, ids_of, raise_unknown
-from recbook.recommender._wing import WingParts
 
 TASKS = ("rating", "ranking", "click", "next_item")
 CAPABILITIES = ("histories", "warm_items", "context", "similar_items", "partial_fit")
@@ -44,7 +43,7 @@ UNKNOWN = ("raise", "fallback", "nan")
 
 # Without `field_specifiers`: of these a checker takes a default by its keyword alone, and models give it by place.
 @dataclass_transform()
-class Recommender(WingParts):
+class Recommender:
     """A recommender. Constructors only store; `fit` learns, and what it learns ends in `_`.
 
     task : what `fit` needs and `predict` means: "rating", "ranking", "click" or "next_item"
@@ -604,6 +603,40 @@ class Recommender(WingParts):
         Raises FileFormatError where the file is foreign, damaged, or of another class.
         """
         return _files.restore([cls], path, device, max_bytes)
+
+    # ---------------------------------------------------------------- hooks: what a wing writes
+
+    # recbook/torch/_model.py and recbook/keras/_model.py, for the models that have a part in both. A tensor is the
+    # framework's own, whatever that is.
+
+    device: ClassVar[str]  # an argument that each of these models declares for itself
+    device_: ClassVar[Any]
+
+    def _to_tensor(self, array: np.ndarray) -> Any:
+        raise NotImplementedError
+
+    def _to_numpy(self, tensor: Any) -> np.ndarray:
+        raise NotImplementedError
+
+    def _build(self, n_users: int, n_items: int) -> None:
+        """Makes the network, on the device."""
+        raise NotImplementedError
+
+    def _train_network(self, feed: Iterator[dict[str, np.ndarray]], steps: int) -> None:
+        """Goes through the epochs, of `steps` batches each."""
+        raise NotImplementedError
+
+    def _after_epoch(self, loss: float) -> bool:
+        """What a model that trains does then; whether to stop."""
+        raise NotImplementedError
+
+    def _compute(self, method: str, *given: Any) -> Any:
+        """What a method of the network makes of arrays."""
+        raise NotImplementedError
+
+    def _read(self, method: str, *given: Any) -> Any:
+        """The same, of a batch of histories."""
+        raise NotImplementedError
 
     # ---------------------------------------------------------------- hooks: what a model writes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -34,14 +35,11 @@ def sigmoid(z: np.ndarray) -> np.ndarray:
     return 0.5 * (1 + np.tanh(z / 2))
 
 
-class FieldArguments:
-    """The argument that says which features a pair has."""
-
-    fields: tuple[str, ...]
-
-
-class FieldModel(FieldArguments, GradientModel):
+class FieldModel(GradientModel):
     """Reads pairs as sparse rows of features, as its hyper-parameter `fields` says."""
+
+    # Arguments that each model declares for itself; without ClassVar they would be declared here.
+    fields: ClassVar[tuple[str, ...]]
 
     @property
     def _spec(self) -> tuple[str, ...]:

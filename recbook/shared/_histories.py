@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -82,14 +83,7 @@ def without_history(train: Coded) -> np.ndarray:
     return np.log((count + 1) / (count.sum() + len(count))).astype(np.float32)
 
 
-class SequenceArguments:
-    """The arguments that histories and states need."""
-
-    factors: int
-    max_length: int
-
-
-class SequenceModel(SequenceArguments, GradientModel):
+class SequenceModel(GradientModel):
     """A network that reads the steps of a history and gives a state after each; score_i = q_i · state + b_i.
 
     Events go from the earliest to the latest; events of one time, and all events of data without timestamps, stand in
@@ -103,6 +97,10 @@ class SequenceModel(SequenceArguments, GradientModel):
 
     The network gives `states(batch)`, (people, width, factors), without any noise where the batch has none.
     """
+
+    # Arguments that each model declares for itself; without ClassVar they would be declared here.
+    factors: ClassVar[int]
+    max_length: ClassVar[int]
 
     supports = frozenset({"histories", "similar_items"})
     _keeps_ratings = True  # a score is computed from the history: without it nobody can be scored

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,18 +29,7 @@ OPTIMIZERS = ("sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw")
 Batch = dict[str, np.ndarray]
 
 
-class TrainingArguments:
-    """The arguments that gradient descent reads; each model declares its own, with their defaults."""
-
-    epochs: int
-    learning_rate: float
-    batch_size: int | None
-    optimizer: str
-    patience: int | None
-    seed: int
-
-
-class GradientModel(TrainingArguments, Recommender):
+class GradientModel(Recommender):
     """Learns its parameters by mini-batch gradient descent.
 
     A model says what an epoch's examples are (`_examples`), where the parameters start (`_start`), and in its wing what
@@ -52,6 +41,14 @@ class GradientModel(TrainingArguments, Recommender):
     With `patience` and validation data, training stops after that many epochs without a better value of the
     measure that `_validate` gives, and the parameters of the best epoch are kept.
     """
+
+    # Arguments that each model declares for itself; without ClassVar they would be declared here.
+    epochs: ClassVar[int]
+    learning_rate: ClassVar[float]
+    batch_size: ClassVar[int | None]
+    optimizer: ClassVar[str]
+    patience: ClassVar[int | None]
+    seed: ClassVar[int]
 
     _watches_validation = True
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from recbook.errors import NotSupportedError
 from recbook.fields import Fields, parse_spec
 from recbook.interactions import Dataset, Interactions
 from recbook.recommender import Coded, argument, choice, device, number, seed, whole, widths
-from recbook.shared._fields import FieldArguments, fields, nobody, restored, side_of
+from recbook.shared._fields import fields, nobody, restored, side_of
 from recbook.shared._training import OPTIMIZERS, Batch, GradientModel, check_binary
 
 Shapes = dict[str, tuple[int, ...]]
@@ -92,22 +93,19 @@ class Behaviours:
         return self.padded(users, self.starts[users + 1], width, empty)
 
 
-class ClickArguments(FieldArguments):
-    """The arguments that all of these models read, and how long the histories are that a network was built for."""
-
-    factors: int
-    layers: tuple[int, ...]
-    max_length: int
-    init_scale: float
-    _places: int
-
-
-class ClickModel(ClickArguments, GradientModel):
+class ClickModel(GradientModel):
     """The chance of a click from rows of features, and from what the person liked: logistic loss on ratings of 0 and 1.
 
     A batch holds the rows of the fields without "history", and what `_with_past` makes of them and of the histories.
     The network makes the chances of a batch: `chances(batch)`.
     """
+
+    # Arguments that each model declares for itself; without ClassVar they would be declared here.
+    fields: ClassVar[tuple[str, ...]]
+    factors: ClassVar[int]
+    layers: ClassVar[tuple[int, ...]]
+    max_length: ClassVar[int]
+    init_scale: ClassVar[float]
 
     task = "click"
     supports = frozenset({"context", "warm_items", "histories"})
@@ -154,8 +152,8 @@ class ClickModel(ClickArguments, GradientModel):
         raise NotImplementedError
 
     def _length(self, behaviours: Behaviours) -> int:
-        """How many places a history has in a batch: as many as the network was built for."""
-        return self._places
+        """How many places a history has in a batch."""
+        raise NotImplementedError
 
     def _cells(self, length: int) -> int:
         """How many numbers the widest array has for one pair."""
@@ -365,6 +363,10 @@ class DeepFM(ClickModel):
             field_of = np.concatenate([np.zeros(self._places, int), field_of + 1])
         return pooling(field_of[field_of < len(self.fields)])
 
+    def _length(self, behaviours: Behaviours) -> int:
+        """As many as the network was built for."""
+        return self._places
+
     def _parameter_shapes(self, n_users: int, n_items: int) -> Shapes:
         n, deep = 0, 0
         if "_fields" in self.__dict__:
@@ -415,6 +417,7 @@ class WideAndDeep(ClickModel):
 
     # The history is the field that it is in DeepFM; crosses are of the linear part alone.
     _with_past, _pooling, _parameter_shapes = DeepFM._with_past, DeepFM._pooling, DeepFM._parameter_shapes
+    _length = DeepFM._length
 
     @property
     def _spec(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -288,39 +288,28 @@ class ALS(Recommender):
 # ---------------------------------------------------------------- truncated SVD
 
 
-class SpectralProducts:
-    """What a wing adds to these models, and the arguments that they read."""
-
-    factors: int
-    seed: int
-
-    def _to_pieces(self, blocks: list[Block]) -> list:
-        """`Block`s as tensors."""
-        raise NotImplementedError
-
-    def _multiply(self, blocks: list, V: Any) -> Any:
-        """X V, a tensor (owners, columns of V)."""
-        raise NotImplementedError
-
-    def _new_directions(self, Z: Any, basis: Any, width: int) -> tuple[Any, np.ndarray, np.ndarray]:
-        """What Z, a tensor (n, b), holds beyond a basis, a tensor (n, m), or None for an empty one.
-
-        Gives Q, a tensor (n, width), orthonormal and orthogonal to the basis, of the first columns of Z; and, as NumPy
-        arrays, C = basisᵀ Z (m, b) and R = Qᵀ (Z - basis C) (width, b).
-        """
-        raise NotImplementedError
-
-    def _side_by_side(self, left: Any, right: Any) -> Any:
-        """One tensor of the columns of both."""
-        raise NotImplementedError
-
-
-class SpectralModel(SpectralProducts, Recommender):
+class SpectralModel(Recommender):
     """The truncated SVD of a sparse matrix: scores are X V_K V_Kᵀ, people and items vectors of length k.
 
     The matrix is never filled: `_values` says what stands at the known places, and elsewhere it is 0. A wing adds
-    `SpectralProducts`.
+
+    - _to_pieces(blocks): `Block`s as tensors;
+    - _multiply(blocks, V): X V, a tensor (owners, columns of V);
+    - _new_directions(Z, basis, width): what Z, a tensor (n, b), holds beyond a basis, a tensor (n, m), or None for an
+      empty one. Gives Q, a tensor (n, width), orthonormal and orthogonal to the basis, of the first columns of Z; and,
+      as NumPy arrays, C = basisᵀ Z (m, b) and R = Qᵀ (Z - basis C) (width, b);
+    - _side_by_side(left, right): one tensor of the columns of both.
     """
+
+    # Arguments that each model declares for itself; without ClassVar they would be declared here.
+    factors: ClassVar[int]
+    seed: ClassVar[int]
+    if TYPE_CHECKING:  # what a wing adds stands behind this class, which would hide it
+
+        def _to_pieces(self, blocks: list[Block]) -> list: ...
+        def _multiply(self, blocks: list, V: Any) -> Any: ...
+        def _new_directions(self, Z: Any, basis: Any, width: int) -> tuple[Any, np.ndarray, np.ndarray]: ...
+        def _side_by_side(self, left: Any, right: Any) -> Any: ...
 
     supports = frozenset({"histories", "similar_items"})
 

@@ -27,20 +27,17 @@ Shapes = dict[str, tuple[int, ...]]
 Tables = list[np.ndarray]  # vectors (n, d) of users, or of items, one table for each of a network's kinds
 
 
-class PairNetworkArguments:
-    """The arguments that all of these models read."""
-
-    factors: int
-    negatives: int
-    init_scale: float
-
-
-class PairNetworkModel(PairNetworkArguments, GradientModel):
+class PairNetworkModel(GradientModel):
     """Users and items as vectors that a network makes a score of.
 
     The network gives `score(users, items)` of n pairs of vectors, and `score_all(users, items)` of every user with
     every item; each of the two is a list of tables.
     """
+
+    # Arguments that each model declares for itself; without ClassVar they would be declared here.
+    factors: ClassVar[int]
+    negatives: ClassVar[int]
+    init_scale: ClassVar[float]
 
     supports = frozenset({"similar_items"})
     # The tables of vectors, "user_…" and "item_…", in the order in which a network takes them.

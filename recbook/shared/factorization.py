@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.optimize import nnls
@@ -39,15 +39,12 @@ SPREAD = (0.25, 0.5)  # of NMF's first factors, in units of √(μ/k): p_uᵀq_i
 BATCHES_PER_BLOCK = 16
 
 
-class FactorArguments:
-    """The arguments that vectors need."""
-
-    factors: int
-    init_scale: float
-
-
-class FactorModel(FactorArguments, GradientModel):
+class FactorModel(GradientModel):
     """What is scored by vectors and biases of users and items. A model writes `_new_people`, examples and objective."""
+
+    # Arguments that each model declares for itself; without ClassVar they would be declared here.
+    factors: ClassVar[int]
+    init_scale: ClassVar[float]
 
     supports = frozenset({"histories", "similar_items"})
 

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -154,31 +154,25 @@ class Neighborhood:
     deviations: np.ndarray
 
 
-class NeighborAlgebra:
-    """What a wing adds to these models, two pieces of tensor algebra, and the arguments that both halves read."""
+class NeighborhoodModel(Recommender):
+    """k nearest neighbours in either direction. A wing adds two pieces of tensor algebra:
 
-    k: int
-    similarity: str
-    center: str
-    shrinkage: float
-    min_support: int
-    min_k: int
+    - _similarities(a, b): (a rows, b rows) similarities of two tables of `Ratings`, a float64 tensor;
+    - _nearest_mean(similarity, rows, neighbors, deviations, real): per query the mean of its nearest neighbours'
+      deviations, weighted by similarity, and their number; `similarity` as `_similarities` gave it, `rows` (q,), the
+      others (q, L), padded, and `real` tells which of their cells exist.
+    """
 
-    def _similarities(self, a: Ratings, b: Ratings) -> Any:
-        """(a rows, b rows) similarities of two tables, a float64 tensor."""
-        raise NotImplementedError
+    # Arguments that each model declares for itself; without ClassVar they would be declared here.
+    similarity: ClassVar[str]
+    center: ClassVar[str]
+    min_k: ClassVar[int]
+    if TYPE_CHECKING:  # what a wing adds stands behind this class, which would hide it
 
-    def _nearest_mean(self, similarity, rows, neighbors, deviations, real) -> tuple[np.ndarray, np.ndarray]:
-        """Per query the mean of its nearest neighbours' deviations, weighted by similarity, and their number.
-
-        similarity : as `_similarities` gave it;  rows : (q,)
-        the others : (q, L), padded; `real` tells which of their cells exist
-        """
-        raise NotImplementedError
-
-
-class NeighborhoodModel(NeighborAlgebra, Recommender):
-    """k nearest neighbours in either direction. A wing adds `NeighborAlgebra`."""
+        def _similarities(self, a: Ratings, b: Ratings) -> Any: ...
+        def _nearest_mean(
+            self, similarity, rows, neighbors, deviations, real
+        ) -> tuple[np.ndarray, np.ndarray]: ...
 
     task = "rating"
     _keeps_ratings = True

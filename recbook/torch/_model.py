@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from recbook.core.arguments import check_choice
 from recbook.recommender import Recommender
-from recbook.shared._training import Batch, TrainingArguments
+from recbook.shared._training import Batch
 from recbook.torch.optimizers import make_optimizer
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -34,12 +34,17 @@ def resolve_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-class TorchModel(TrainingArguments, Recommender):
+class TorchModel(Recommender):
     """A model that computes with PyTorch on `self.device`.
 
     One that learns by gradient descent writes two hooks, the network and what training makes small. The names in the
     network's `state_dict` are the canonical ones of the parameters.
     """
+
+    # Arguments that each model that trains declares for itself.
+    epochs: ClassVar[int]
+    learning_rate: ClassVar[float]
+    optimizer: ClassVar[str]
 
     _needs_float64: ClassVar[bool] = False
 

@@ -74,7 +74,7 @@ class ALS(shared.ALS, TorchModel):
         return self._to_numpy(torch.cat(found)), explained
 
 
-class SpectralParts(shared.SpectralProducts, TorchModel):
+class SpectralParts(TorchModel):
     """Products with a sparse matrix, and new directions of a space."""
 
     _needs_float64 = True

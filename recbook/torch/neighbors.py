@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -72,8 +74,14 @@ def nearest(s: Tensor, neighbors: Tensor, real: Tensor, k: int) -> Tensor:
     return torch.where(real, s, 0.0).clamp(min=0)
 
 
-class Neighbors(shared.NeighborAlgebra, TorchModel):
+class Neighbors(TorchModel):
     """How alike rows are, and what the nearest of them say."""
+
+    # Arguments that each model declares for itself.
+    similarity: ClassVar[str]
+    shrinkage: ClassVar[float]
+    min_support: ClassVar[int]
+    k: ClassVar[int]
 
     _needs_float64 = True
 
