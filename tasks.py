@@ -217,9 +217,8 @@ def build_book(fresh: bool) -> None:
     options = ["--all"] if fresh else []
     if fresh:  # Sphinx keeps a page of source code whose file looks older than the page, --all or not
         shutil.rmtree(HTML / "_modules", ignore_errors=True)
-    if (
-        HTML / "_static"
-    ).is_file():  # left by a build that failed early: the theme put its logo in the folder's place
+    # A file was left by a build that failed early: the theme put its logo in the folder's place.
+    if (HTML / "_static").is_file():
         (HTML / "_static").unlink()
     jupyter_book = BIN / ("jupyter-book.exe" if os.name == "nt" else "jupyter-book")
     must(jupyter_book, "build", ".", "-W", "-n", "--keep-going", *options)
@@ -308,14 +307,17 @@ def pdf(arguments: argparse.Namespace) -> None:
 
 
 def lint(arguments: argparse.Namespace | None = None) -> None:
-    """check style and formatting with ruff"""
+    """check style and formatting with ruff, and the types of the package with basedpyright"""
     setup()
     statuses = [
         call(PYTHON, "-m", "ruff", "check", "."),
         call(PYTHON, "-m", "ruff", "format", "--check", "."),
     ]
+    types = call(PYTHON, "-m", "basedpyright")  # with the Node.js that its wheel brings: it asks no network
     if any(statuses):
         raise TaskError("ruff found something; `python tasks.py format` mends most of it.")
+    if types:
+        raise TaskError("basedpyright found something that contradicts a type; it is named above.")
 
 
 def format_code(arguments: argparse.Namespace) -> None:
@@ -450,7 +452,7 @@ def proof(thorough: bool = False) -> list[tuple[str, str, object]]:
         tests(f"backend-{name}", "backends", "not gpu", KERAS_BACKEND=name)
 
     return [
-        ("lint", "ruff check and ruff format", lint),
+        ("lint", "ruff check, ruff format and basedpyright", lint),
         ("book", "a fresh build, every warning an error", lambda: build_book(fresh=True)),
         ("tests", "pytest, Keras on tensorflow", lambda: tests("tests")),
         ("backend-jax", "Keras on jax", lambda: backend("jax")),
@@ -613,7 +615,7 @@ def test_fast(arguments: argparse.Namespace) -> None:
     data()
     run_steps(
         [
-            ("lint", "ruff check and ruff format", lint),
+            ("lint", "ruff check, ruff format and basedpyright", lint),
             (
                 "tests",
                 "pytest without slow and browser tests",
