@@ -217,8 +217,9 @@ def build_book(fresh: bool) -> None:
     options = ["--all"] if fresh else []
     if fresh:  # Sphinx keeps a page of source code whose file looks older than the page, --all or not
         shutil.rmtree(HTML / "_modules", ignore_errors=True)
-    # A file was left by a build that failed early: the theme put its logo in the folder's place.
-    if (HTML / "_static").is_file():
+    if (
+        HTML / "_static"
+    ).is_file():  # left by a build that failed early: the theme put its logo in the folder's place
         (HTML / "_static").unlink()
     jupyter_book = BIN / ("jupyter-book.exe" if os.name == "nt" else "jupyter-book")
     must(jupyter_book, "build", ".", "-W", "-n", "--keep-going", *options)
