@@ -259,7 +259,9 @@ class ClickModel(GradientModel):
 
     def _by_blocks(self, users, items, people: Behaviours | None, context) -> np.ndarray:
         """Chances of pairs, each with all that the person liked; who is unknown (code -1) has liked nothing."""
-        past = (people or self._liked()) if self._reads_histories else None
+        past = None
+        if self._reads_histories:
+            past = self._liked() if people is None else people
         length = 0 if past is None else self._length(past)
         parts = [np.zeros(0, np.float32)]
         for block in blocks(len(users), self._cells(length)):
