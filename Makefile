@@ -1,6 +1,6 @@
 # A thin wrapper: every command is in tasks.py, which also runs where there is no make.
 PYTHON ?= python3
-COMMANDS = book serve lab workshop pdf shots linkcheck test test-all test-fast test-lowest bench experiments lint format setup clean
+COMMANDS = book serve lab workshop pdf shots linkcheck test test-all test-fast test-lowest coverage bench experiments lint format setup clean
 
 .DEFAULT_GOAL := help
 .PHONY: help run topic $(COMMANDS)

@@ -308,14 +308,17 @@ def pdf(arguments: argparse.Namespace) -> None:
 
 
 def lint(arguments: argparse.Namespace | None = None) -> None:
-    """check style and formatting with ruff"""
+    """check style and formatting with ruff, and the types of the package with basedpyright"""
     setup()
     statuses = [
         call(PYTHON, "-m", "ruff", "check", "."),
         call(PYTHON, "-m", "ruff", "format", "--check", "."),
     ]
+    types = call(PYTHON, "-m", "basedpyright")  # with the Node.js that its wheel brings: it asks no network
     if any(statuses):
         raise TaskError("ruff found something; `python tasks.py format` mends most of it.")
+    if types:
+        raise TaskError("basedpyright found something that contradicts a type; it is named above.")
 
 
 def format_code(arguments: argparse.Namespace) -> None:
@@ -450,7 +453,7 @@ def proof(thorough: bool = False) -> list[tuple[str, str, object]]:
         tests(f"backend-{name}", "backends", "not gpu", KERAS_BACKEND=name)
 
     return [
-        ("lint", "ruff check and ruff format", lint),
+        ("lint", "ruff check, ruff format and basedpyright", lint),
         ("book", "a fresh build, every warning an error", lambda: build_book(fresh=True)),
         ("tests", "pytest, Keras on tensorflow", lambda: tests("tests")),
         ("backend-jax", "Keras on jax", lambda: backend("jax")),
@@ -574,6 +577,18 @@ def setup_lowest(ranges: dict[str, str]) -> None:
     print(f"environment ready after {time.monotonic() - started:.0f} s", flush=True)
 
 
+def coverage(arguments: argparse.Namespace) -> None:
+    """which lines of recbook/ the tests run: a table, and _build/coverage/index.html (as long as `test`)"""
+    setup()
+    data()
+    options = [
+        "--cov=recbook",
+        "--cov-report=term:skip-covered",
+        f"--cov-report=html:{ROOT / '_build' / 'coverage'}",
+    ]
+    pytest("coverage", "tests/package", "tests/topics", "-m", "not thorough and not browser", *options)
+
+
 def test_lowest(arguments: argparse.Namespace) -> None:
     """the lowest versions that pyproject.toml allows, in .venv-lowest: a smoke test on each backend"""
     if sys.version_info[:2] != SUPPORTED[0]:
@@ -601,7 +616,7 @@ def test_fast(arguments: argparse.Namespace) -> None:
     data()
     run_steps(
         [
-            ("lint", "ruff check and ruff format", lint),
+            ("lint", "ruff check, ruff format and basedpyright", lint),
             (
                 "tests",
                 "pytest without slow and browser tests",
@@ -842,6 +857,7 @@ COMMANDS = {
     "test-all": test_all,
     "test-fast": test_fast,
     "test-lowest": test_lowest,
+    "coverage": coverage,
     "bench": bench,
     "experiments": experiments,
     "run": run,

@@ -1,4 +1,4 @@
-"""The scoreboard: every model of the book under one protocol. A chapter adds its models to MODELS.
+"""The scoreboard: every model that predicts ratings or ranks items, found in the package, under one protocol.
 
     make experiments ARGS=scoreboard
 
@@ -11,6 +11,7 @@ import argparse
 import datetime
 import importlib
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from recbook import results
-from recbook.baselines import BiasOnly, GlobalMean, Popularity, Random
 from recbook.comparison import compare
 from recbook.datasets import fetch_movielens
 from recbook.errors import DataError
@@ -27,14 +27,7 @@ from recbook.evaluation import Report, evaluate
 from recbook.interactions import Dataset
 from recbook.recommender import Recommender
 from recbook.splits import random_split
-from recbook.torch.autoencoders import CFGAN, AutoRec, MultVAE
-from recbook.torch.decomposition import ALS, PCA, PureSVD
-from recbook.torch.embeddings import EmbeddingMLP
-from recbook.torch.factorization import NMF, MatrixFactorization, SVDpp
-from recbook.torch.factorization_machines import FactorizationMachine, LightFM
-from recbook.torch.implicit import BPR, EASE, ImplicitALS
-from recbook.torch.ncf import GMF, MLP, NeuMF
-from recbook.torch.neighbors import ItemKNN, SlopeOne, UserKNN
+from recbook.tools.twins import wing
 
 SCRIPT = Path(__file__).resolve()
 SEEDS = [0, 1, 2]
@@ -51,33 +44,25 @@ MAGNIFYING = {"EmbeddingMLP", "MLP", "NeuMF"}
 SECONDS = 25  # what a miniature may take, by the seconds that its rows once took
 SPREADS = {}
 
-MODELS: dict[str, Recommender] = {
-    "Random": Random(),
-    "GlobalMean": GlobalMean(),
-    "Popularity": Popularity(),
-    "BiasOnly": BiasOnly(),
-    "UserKNN": UserKNN(device="cpu"),
-    "ItemKNN": ItemKNN(device="cpu"),
-    "SlopeOne": SlopeOne(device="cpu"),
-    "MatrixFactorization": MatrixFactorization(device="cpu"),
-    "SVDpp": SVDpp(device="cpu"),
-    "NMF": NMF(device="cpu"),
-    "ALS": ALS(device="cpu"),
-    "PureSVD": PureSVD(device="cpu"),
-    "PCA": PCA(device="cpu"),
-    "FactorizationMachine": FactorizationMachine(device="cpu"),
-    "LightFM": LightFM(device="cpu"),
-    "EASE": EASE(device="cpu"),
-    "ImplicitALS": ImplicitALS(device="cpu"),
-    "BPR": BPR(device="cpu"),
-    "EmbeddingMLP": EmbeddingMLP(device="cpu"),
-    "GMF": GMF(device="cpu"),
-    "MLP": MLP(device="cpu"),
-    "NeuMF": NeuMF(device="cpu"),
-    "AutoRec": AutoRec(device="cpu"),
-    "MultVAE": MultVAE(device="cpu"),
-    "CFGAN": CFGAN(device="cpu"),
-}
+TASKS = (
+    "rating",
+    "ranking",
+)  # those of clicks and of the next item are measured on other splits, in their chapters
+
+
+def models() -> dict[str, Recommender]:
+    """Those of PyTorch's wing and the yardsticks, each with its defaults, by name: in the order of the book."""
+    order = re.findall(r"chapters/(\w+)", (SCRIPT.parents[1] / "_toc.yml").read_text("utf-8"))
+    classes = [cls for cls in [*wing("numpy").values(), *wing("torch").values()] if cls.task in TASKS]
+    classes.sort(key=lambda cls: order.index(cls.__module__.rpartition(".")[2]))
+    made = {cls.__name__: cls() for cls in classes}
+    return {
+        name: model.clone(device="cpu") if "device" in model.get_params() else model
+        for name, model in made.items()
+    }
+
+
+MODELS = models()
 
 
 def twin_module(model: Recommender) -> str | None:

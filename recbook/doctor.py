@@ -82,7 +82,8 @@ def installed(package: str) -> str | None:
 def pins(path: Path) -> dict[str, str]:
     """The versions that a file of requirements pins, by package."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return dict(found.groups() for line in lines if (found := re.match(r"([\w.-]+)==([\w.]+)", line)))
+    found = (re.match(r"([\w.-]+)==([\w.]+)", line) for line in lines)
+    return {match[1]: match[2] for match in found if match}
 
 
 def check_packages(path: Path = CHECKOUT / "requirements.txt") -> Iterator[Finding]:

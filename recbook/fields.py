@@ -108,7 +108,12 @@ class Fields:
     user_ids, item_ids : the ids whose features it knows: those of train, then those of the tables alone
     """
 
-    def __init__(self, spec: tuple[str, ...], ids: Mapping[str, IdIndex], simple: Mapping[str, object]):
+    def __init__(
+        self,
+        spec: tuple[str, ...],
+        ids: Mapping[str, IdIndex],
+        simple: Mapping[str, _SideField | _ContextField],
+    ):
         self.spec, self._ids, self._simple = spec, ids, simple
         sizes = [int(np.prod([len(simple[part].labels) for part in name.split("*")])) for name in spec]
         if sum(sizes) > MAX_FEATURES:
@@ -197,7 +202,7 @@ class Fields:
                 f"`users` has {len(codes[0])} ids and `items` {len(codes[1])}; give as many of both"
             )
         self.check_context(context, len(codes[0]))
-        return self.coded_rows(*codes, context)
+        return self.coded_rows(codes[0], codes[1], context)
 
     def coded_rows(self, users: np.ndarray, items: np.ndarray, context=None) -> Rows:
         """As `rows`, of codes: places in `user_ids` and `item_ids`. What is unknown (code -1, or no context) is 0."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -429,4 +429,4 @@ def _ratings(x: Interactions, who: str) -> np.ndarray:
 
 
 def _replaced(x: Data, inside: Interactions) -> Data:
-    return x.with_interactions(inside) if isinstance(x, Dataset) else inside
+    return cast("Data", x.with_interactions(inside) if isinstance(x, Dataset) else inside)

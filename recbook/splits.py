@@ -322,7 +322,7 @@ def _times(x: Interactions, who: str, instead: str) -> np.ndarray:
     return x.timestamps
 
 
-def _moment(time) -> int | float | np.datetime64:
+def _moment(time) -> int | float | Real | np.datetime64:
     if isinstance(time, bool) or not isinstance(time, Real):
         try:
             moment = pd.Timestamp(time)

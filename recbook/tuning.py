@@ -239,7 +239,7 @@ def _check_model(model) -> None:
         raise TypeError(f"`model` is a {type(model).__name__}; give a model of recbook, fitted or not")
 
 
-def _folds(train, validation, seed: int) -> tuple[list[tuple], str]:
+def _folds(train, validation, seed: int) -> tuple[list, str]:
     """Pairs of rest and validation data, and how they were cut."""
     if isinstance(validation, int | np.integer) and not isinstance(validation, bool):
         return list(
@@ -248,7 +248,8 @@ def _folds(train, validation, seed: int) -> tuple[list[tuple], str]:
     if isinstance(validation, float):
         return [random_split(train, validation, seed)], f"random_split, {validation} of train, seed {seed}"
     if callable(validation):
-        pairs, how = [validation(train)], getattr(validation, "__name__", repr(validation))
+        pairs: list[Any] = [validation(train)]
+        how = getattr(validation, "__name__", repr(validation))
     elif isinstance(validation, list | tuple) and validation and all(map(_is_pair, validation)):
         pairs, how = list(validation), f"{len(validation)} given pairs"
     else:

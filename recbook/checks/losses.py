@@ -98,7 +98,7 @@ def sampled_softmax(answer: Callable) -> bool:
                 "counts for less."),
         Mistake(lambda s, t, a, b: right(s, t, np.zeros_like(a), b), "The positive is corrected as well."),
         Mistake(without_positive, "The positive itself stands in the sum below the line, too."),
-        Mistake(lambda *case: right(*case, "sum"), "That is the sum; the mean is asked for."),
+        Mistake(lambda *case: right(*case, reduction="sum"), "That is the sum; the mean is asked for."),
         Mistake(overflowing, "Right while scores are small. Take the greatest out before np.exp, as in log-sum-exp."),
     ]  # fmt: skip
     return check(answer, right, [_sampled(0), _sampled(1), _sampled(2, scale=600.0)], mistakes)

@@ -48,8 +48,10 @@ class BoundCheck:
         self.name, self.fits, self.inputs = check.name, check.fits, list(check.inputs)
 
     def __call__(self, model: Recommender | None = None) -> None:
-        known = model is None or model is self._subject.model
-        self._check(self._subject if known else Subject(model, self._subject.data))
+        subject = self._subject
+        if model is not None and model is not subject.model:
+            subject = Subject(model, subject.data)
+        self._check(subject)
 
     def outcomes(self) -> list[tuple[str, BaseException | None]]:
         """For each input its name, and the error, or None where all is well."""

@@ -7,6 +7,7 @@ import datetime
 import decimal
 import uuid
 import warnings
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -93,7 +94,7 @@ def check_answers_are_the_callers(s: Subject, name) -> None:
     if name == "predict":
         answer = answer(s.users, s.items[0])
     elif callable(answer):
-        answer = answer()
+        answer = cast(Any, answer())
     if name == "history_":
         answer = [dict(one) for one in answer]  # the record of training is the caller's to read
     arrays = [

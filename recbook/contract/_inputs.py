@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -625,7 +626,7 @@ def check_train_without_ratings(s: Subject, _) -> None:
 def check_train_without_tables(s: Subject, _) -> None:
     """Who needs a side table, or a column of it, says which."""
     for side, columns in s.model.needs.items():
-        tables = {"users": s.data.users, "items": s.data.items}
+        tables: dict[str, Any] = {"users": s.data.users, "items": s.data.items}
         s.refused(
             lambda t=tables | {side: None}: s.fit(Dataset(s.data.interactions, **t)),
             ValueError,

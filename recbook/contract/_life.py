@@ -11,6 +11,7 @@ import random
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -328,7 +329,7 @@ def check_editing_data_after_fit(s: Subject, what) -> None:
     frame = s.frame
     data = s.dataset(frame)
     if what == "arrays":
-        columns = [np.array(c) if c is not None else None for c in _columns(data.interactions)]
+        columns: list[Any] = [np.array(c) if c is not None else None for c in _columns(data.interactions)]
         data = s.dataset(
             Interactions(*columns, extra={n: np.array(v) for n, v in data.interactions.extra.items()})
         )
@@ -372,7 +373,7 @@ def check_failed_fit(s: Subject, what) -> None:
         s.refused(lambda: model.fit(s.data, s.frame.to_numpy(), progress=False), TypeError)
     _same_model(model, s.fitted)
     fresh = s.new()
-    s.refused(lambda: fresh.fit(None, progress=False), TypeError)
+    s.refused(lambda: fresh.fit(cast(Any, None), progress=False), TypeError)
     s.refused(lambda: fresh.recommend(), NotFittedError)
 
 

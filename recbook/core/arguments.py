@@ -31,14 +31,14 @@ class Argument:
     """
 
     default: Any
-    check: Callable[[str, Any], None]
+    check: Callable[[str, Any], object]
     search: Space | None = None
 
 
 # ---------------------------------------------------------------- kinds of arguments
 
 
-def argument(default: Any, check: Callable[[str, Any], None], search: Space | None = None) -> Any:
+def argument(default: Any, check: Callable[[str, Any], object], search: Space | None = None) -> Any:
     """Of a kind of its own."""
     return Argument(default, check, search)
 

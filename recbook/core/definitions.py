@@ -352,7 +352,8 @@ class _Reader:
     def _comprehension(self, node: Any, scopes: tuple[Scope, ...]) -> Iterator[str | Reference]:
         """Its first iterable is of the scope around it; all else sees its variables."""
         stored = [part for one in node.generators for part in ast.walk(one.target)]
-        inner = (*scopes, {part.id: None for part in stored if isinstance(part, ast.Name)})
+        names: Scope = {part.id: None for part in stored if isinstance(part, ast.Name)}
+        inner = (*scopes, names)
         yield f"({type(node).__name__}"
         yield from self.words(node.generators[0].iter, scopes)
         for place, one in enumerate(node.generators):

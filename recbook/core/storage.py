@@ -17,7 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -83,7 +83,8 @@ def write_archive(path: str | os.PathLike | BinaryIO, head: dict, arrays: dict[s
             )
     head = {"format": FORMAT, "format_version": FORMAT_VERSION, **head, "arrays": sorted(arrays)}
     text = np.array(json.dumps(head, sort_keys=True, default=_plain))
-    with contextlib.nullcontext(path) if hasattr(path, "write") else atomic_write(path) as file:
+    given = cast(Any, path)  # what it is shows in what it can do
+    with contextlib.nullcontext(given) if hasattr(path, "write") else atomic_write(given) as file:
         _write_members(file, {_HEAD: text, **members})
 
 
@@ -97,7 +98,7 @@ def _encoded(name: str, strings: np.ndarray) -> dict[str, np.ndarray]:
     return {name + _BYTES: np.frombuffer(b"".join(parts), np.uint8), name + _ENDS: ends}
 
 
-def _decoded(path: Path, members: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _decoded(path: Path | str, members: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The arrays that `_encoded` took apart, and all others as they are."""
     arrays = {name: array for name, array in members.items() if not name.endswith((_BYTES, _ENDS))}
     for name in sorted({name[: -len(_BYTES)] for name in set(members) - set(arrays)}):
@@ -180,7 +181,7 @@ def _opened(path: str | os.PathLike | BinaryIO) -> Iterator[tuple[Path | str, zi
     if hasattr(path, "read"):
         path, opened = "what was given", contextlib.nullcontext(path)
     else:
-        path = Path(path)
+        path = Path(cast("str | os.PathLike", path))
         if not path.exists():
             raise FileNotFoundError(f"there is no file {path}")
         opened = open(path, "rb")

@@ -273,7 +273,7 @@ def download_http(path: Path, progress: bool) -> None:
             reason = error
         if attempt < ATTEMPTS:
             time.sleep(attempt)
-    raise DataError(f"{url}: {_short(reason)}") from reason
+    raise DataError(f"{url}: {_short(reason)}") from reason  # pyright: ignore[reportGeneralTypeIssues]  # ATTEMPTS > 0
 
 
 def download_wheel(path: Path, progress: bool) -> None:

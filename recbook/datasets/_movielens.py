@@ -124,7 +124,7 @@ def split_title(text: str) -> tuple[str, str]:
     """
     text = " ".join(text.split())
     match = re.fullmatch(r"(.+?) ?\((\d{4})\)(?: \([A-Z]+\))?", text)
-    return match.groups() if match else (text, "")
+    return (match[1], match[2]) if match else (text, "")
 
 
 def _parse_100k(files: Files) -> Dataset:

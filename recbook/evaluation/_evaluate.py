@@ -16,7 +16,7 @@ from recbook.errors import NotSupportedError
 from recbook.evaluation._lists import Candidates, ListMeasures, targets_of
 from recbook.evaluation._names import named, parse, rereadable
 from recbook.evaluation._pairs import PairMeasures
-from recbook.interactions import Dataset, Interactions, as_column, as_data, as_interactions
+from recbook.interactions import Dataset, Interactions, as_column, as_data, as_interactions, check_same_kind
 from recbook.recommender import UNKNOWN, Recommender, check_choice, raise_unknown
 
 
@@ -117,8 +117,8 @@ def evaluate(
     Raises
     ------
     ValueError
-        for an unknown or malformed metric or option, test data without what a metric needs, nothing left to
-        measure, or a model that gives NaN.
+        for an unknown or malformed metric or option, test data without what a metric needs or with ids of another
+        kind than the model's (strings, integers), nothing left to measure, or a model that gives NaN.
     NotSupportedError
         for a measure of ratings or probabilities on a model whose scores are none, for lists with a context, or
         where the history was not saved.
@@ -150,6 +150,9 @@ def evaluate(
     if not len(x):
         raise ValueError("`test` is empty; at least one interaction is needed")
     question = model.question(histories)
+    check_same_kind(x.item_ids, model.item_ids_, "item")
+    if histories is None:
+        check_same_kind(x.user_ids, model.user_ids_, "user")
     users, items = question.people.codes(x.users), question.items.codes(x.items)
     known = (users >= 0) & (items >= 0)
     if unknown == "raise":

@@ -22,6 +22,7 @@ def targets_of(x: Interactions, relevant: float | None, usable: np.ndarray) -> t
     good = usable
     if relevant is not None:
         check_relevant(relevant, x)
+        assert x.ratings is not None
         good = usable & (x.ratings >= relevant)
     rows = np.flatnonzero(good)
     _, first = np.unique(x.user_codes[rows] * x.n_items + x.item_codes[rows], return_index=True)
@@ -224,8 +225,10 @@ class ListMeasures:
             if not enough.any():
                 continue
             if measure == "novelty":
+                assert self.shares is not None
                 value = measures.novelty_at_k(scores[enough], k, self.shares[columns], ties=self.ties)
             else:
+                assert self.features is not None
                 features = self.features[columns]
                 value = measures.diversity_at_k(scores[enough], k, features=features, ties=self.ties)
             found[name][enough] = value
@@ -240,7 +243,7 @@ class ListMeasures:
 
 
 def features_of(model: Recommender, features: pd.DataFrame | None) -> np.ndarray:
-    if not isinstance(features, pd.DataFrame):
+    if features is None or not isinstance(features, pd.DataFrame):
         raise TypeError(
             f"diversity: `features` is a {type(features).__name__}; give a table of numbers by item id, such as "
             "ml.items.genres.str.get_dummies()"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
+from typing import Any, cast
 
 import pandas as pd
 
@@ -18,7 +19,7 @@ from recbook.splits import k_fold
 
 def cross_validate(
     model: Recommender | Mapping[str, Recommender] | Sequence[Recommender],
-    data: Interactions | Dataset,
+    data: Interactions | Dataset | None,
     splits: int | Iterable[tuple] = 5,
     metrics: Sequence[str] = ("rmse",),
     *,
@@ -41,7 +42,7 @@ def cross_validate(
     Raises what `fit` and `evaluate` raise; ValueError where there is no fold.
     """
     if isinstance(splits, Integral) and not isinstance(splits, bool):
-        splits = k_fold(data, n_splits=int(splits), seed=seed)
+        splits = k_fold(cast(Any, data), n_splits=int(splits), seed=seed)
     if not isinstance(splits, Iterable):
         raise TypeError(f"`splits` is {splits!r}; give a number of folds, or pairs: [(train, test), …]")
     folds = list(splits)

@@ -65,6 +65,7 @@ class PairMeasures:
             )
 
     def _ratings(self, names: list[str], limits) -> dict[str, float]:
+        assert self.x.ratings is not None
         ratings, predictions = self.x.ratings[self.kept], self.predictions[self.kept]
         if limits is not None:
             predictions = predictions.clip(*limits)
@@ -74,6 +75,7 @@ class PairMeasures:
         return {name: RATING[name](ratings, predictions) for name in names}
 
     def _labels(self, names: list[str], relevant: float | None) -> dict[str, float]:
+        assert self.x.ratings is not None
         ratings, predictions = self.x.ratings[self.kept], self.predictions[self.kept]
         if relevant is None:
             if not np.isin(ratings, (0, 1)).all():

@@ -129,7 +129,7 @@ def nmf_update(R, b_u, b_i, P, Q, half: float, reg: float) -> tuple[np.ndarray, 
     for u in range(len(P)):
         rated = np.flatnonzero(~np.isnan(R[u]))
         n, r = len(rated), R[u, rated]
-        scores = np.array([predict_nmf(b_u, b_i, P, Q, u, i) for i in rated])
+        scores = np.array([predict_nmf(b_u, b_i, P, Q, u, i) for i in rated.tolist()])
         new_P[u] = P[u] * (r @ Q[rated]) / (scores @ Q[rated] + reg * n * P[u])
         new_b[u] = b_u[u] * (r.sum() + reg * n * half) / (scores.sum() + reg * n * b_u[u])
     return new_P, new_b

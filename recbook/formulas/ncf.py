@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from recbook.formulas.embeddings import mlp
@@ -34,7 +36,12 @@ def weighed(h: np.ndarray, p: np.ndarray, q: np.ndarray) -> float:
 
 
 def objective(
-    y: np.ndarray, z: np.ndarray, sizes: np.ndarray, reg: float, layers: list = (), reg_layers: float = 0.0
+    y: np.ndarray,
+    z: np.ndarray,
+    sizes: np.ndarray,
+    reg: float,
+    layers: Sequence[np.ndarray] = (),
+    reg_layers: float = 0.0,
 ) -> float:
     """Equation (ncf-objective): the mean over examples of -log-likelihood + λ · size, plus λ_W Σ ‖layers‖².
 

@@ -5,6 +5,8 @@ Similarities compare two rows of a table; for items, pass columns: `pearson(R[:,
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 ROUNDING = 2.0**-45  # a difference this small beside what was subtracted is nothing but rounding
@@ -41,7 +43,7 @@ def beyond_rounding(differences: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.where(np.abs(differences) <= ROUNDING * np.abs(sizes), 0.0, differences)
 
 
-def _fraction(dot: float, lengths: float, noise: float) -> float:
+def _fraction(dot: Any, lengths: Any, noise: Any) -> float:
     """dot / lengths, from -1 to 1; 0 where a length is 0, or where the dot is no more than noise."""
     return float(np.clip(dot / lengths, -1, 1)) if lengths > 0 and abs(dot) > noise else 0.0
 

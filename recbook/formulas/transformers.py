@@ -173,7 +173,7 @@ def cloze(history: list[int], hidden: np.ndarray, p: dict[str, np.ndarray], head
     """Equation (tr-cloze): -log softmax at the items that were hidden, one for each of them."""
     hidden = np.asarray(hidden)
     logits = bert4rec_logits(bert4rec_states(history, hidden, p, heads)[hidden], p)
-    return categorical_cross_entropy(np.asarray(history)[hidden], logits, "none")
+    return np.asarray(categorical_cross_entropy(np.asarray(history)[hidden], logits, "none"))
 
 
 # ---------------------------------------------------------------- sizes

@@ -9,7 +9,7 @@ Nothing is shared with the caller: what comes in is copied, and the arrays that 
 
 from recbook.interactions._columns import comparable, join_times, seconds
 from recbook.interactions._dataset import Dataset, as_data, as_dataset, as_interactions
-from recbook.interactions._ids import IdIndex, as_column, as_ids, as_text, frozen, plain
+from recbook.interactions._ids import IdIndex, as_column, as_ids, as_text, check_same_kind, frozen, plain
 from recbook.interactions._interactions import COLUMNS, Interactions
 from recbook.interactions._tables import as_frame, is_table
 
@@ -25,6 +25,7 @@ __all__ = [
     "as_ids",
     "as_interactions",
     "as_text",
+    "check_same_kind",
     "comparable",
     "frozen",
     "is_table",

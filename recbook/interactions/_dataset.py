@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -96,9 +97,12 @@ def as_interactions(data) -> Interactions:
     )
 
 
-def as_data(data) -> Interactions | Dataset:
+Data = TypeVar("Data", bound=Interactions | Dataset)
+
+
+def as_data(data: Data) -> Data:
     """`Interactions` or a `Dataset` as they are, a table as `Interactions`; for what gives rows of it back."""
-    return data if isinstance(data, Dataset) else as_interactions(data)
+    return cast("Data", data if isinstance(data, Dataset) else as_interactions(data))
 
 
 def as_dataset(data) -> Dataset:

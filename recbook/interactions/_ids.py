@@ -64,6 +64,16 @@ def _kind(ids: np.ndarray) -> str:
     return "integers" if ids.dtype.kind in "iu" else "strings"
 
 
+def check_same_kind(ids: np.ndarray, known: np.ndarray, name: str) -> None:
+    """Raises ValueError where one of two arrays of ids holds strings and the other integers, which never are equal."""
+    if len(ids) and len(known) and _kind(ids) != _kind(known):
+        remedy = "int" if _kind(known) == "integers" else "str"
+        raise ValueError(
+            f"column `{name}` holds {_kind(ids)}, such as {plain(ids[0])!r}, and the model was fitted on "
+            f"{_kind(known)}, such as {plain(known[0])!r}: none is equal to any; use df['{name}'].astype({remedy})"
+        )
+
+
 def as_ids(values, name: str) -> np.ndarray:
     """`values` as an array of ids: int64, or Python's strings (dtype object).
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,11 @@ class Interactions:
     ratings: np.ndarray | None = None
     timestamps: np.ndarray | None = None
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+    if TYPE_CHECKING:  # made of the columns by `_checked` and `take`; no fields, for nobody gives them
+        user_codes: np.ndarray = field(init=False)
+        item_codes: np.ndarray = field(init=False)
+        _user_index: IdIndex = field(init=False)
+        _item_index: IdIndex = field(init=False)
 
     @classmethod
     def from_frame(
@@ -208,7 +214,7 @@ class Interactions:
 
         given : name of a field → its values;  called : the same → what the caller calls it
         """
-        made, n = {}, None
+        made, n = {}, 0
         for name, values in given.items():
             if name in ("users", "items"):
                 ids = as_ids(values, called[name])
@@ -220,7 +226,7 @@ class Interactions:
             else:
                 checked = as_ratings if name == "ratings" else as_timestamps
                 made[name] = np.array(checked(series_of(values, called[name]), called[name]))
-            n = len(made["users"]) if n is None else n
+            n = len(made["users"])  # which come first
             _check_length(called[name], made[name], n)
         further = {}
         for name, values in extra.items():

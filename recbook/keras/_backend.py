@@ -7,7 +7,9 @@ import importlib.util
 import json
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -85,7 +87,7 @@ def float64():
     if hasattr(jax, "enable_x64"):
         enable_x64 = jax.enable_x64
     else:  # before jax 0.8
-        from jax.experimental import enable_x64
+        from jax.experimental import enable_x64  # pyright: ignore[reportAttributeAccessIssue]  # the pin is newer
     with enable_x64(True):
         yield
 
@@ -119,14 +121,14 @@ def peek(tensor) -> np.ndarray | None:
     elif name() == "torch":
         at_hand = tensor.device.type == "cpu"
     else:
-        import jax
+        import jax.core
 
         at_hand = not isinstance(tensor, jax.core.Tracer)
         at_hand = at_hand and all(device.platform == "cpu" for device in tensor.devices())
     return np.asarray(keras.ops.convert_to_numpy(tensor)) if at_hand else None
 
 
-def compiled(function):
+def compiled(function: Callable) -> Callable[..., Any]:
     """`function` as one compiled graph for each shape of its arguments, which must be tensors and numbers.
 
     What loops over many small blocks is several times faster so on tensorflow and jax; torch runs as it is.

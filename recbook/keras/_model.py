@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -77,7 +78,7 @@ class AfterEpoch(keras.callbacks.Callback):
         super().__init__()
         self.after_epoch = after_epoch
 
-    def on_epoch_end(self, epoch: int, logs=None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         backend.fetch_variables(self.model)
         self.model.stop_training = self.after_epoch(float(logs["loss"]))
 
@@ -89,7 +90,10 @@ class KerasModel(Recommender):
     network's weights are the canonical ones of the parameters.
     """
 
-    _network: keras.Model
+    # Arguments that each model that trains declares for itself.
+    epochs: ClassVar[int]
+    learning_rate: ClassVar[float]
+    optimizer: ClassVar[str]
 
     # ---------------------------------------------------------------- hooks: what a model with a network writes
 
@@ -128,7 +132,7 @@ class KerasModel(Recommender):
 
     def _build(self, n_users: int, n_items: int) -> None:
         with keras.device(self.device_):
-            self._network = self._make_network(n_users, n_items)
+            self._network: keras.Model = self._make_network(n_users, n_items)
         self._readers: dict[str, Reader] = {}
 
     def _train_network(self, feed: Iterator[Batch], steps: int) -> None:

@@ -13,17 +13,15 @@ from recbook.keras._model import KerasModel
 from recbook.shared import decomposition as shared
 from recbook.shared.decomposition import Block
 
-Tensor = keras.KerasTensor
-
 
 class Pieces(NamedTuple):
     """A `Block` as tensors."""
 
     owners: tuple[int, int]
-    others: Tensor
-    values: Tensor
-    owner: Tensor
-    count: Tensor
+    others: keras.KerasTensor
+    values: keras.KerasTensor
+    owner: keras.KerasTensor
+    count: keras.KerasTensor
 
     @property
     def n_owners(self) -> int:
@@ -68,15 +66,16 @@ def to_pieces(model: KerasModel, blocks: list[Block]) -> list[Pieces]:
 
 
 class ALS(shared.ALS, KerasModel):
-    _to_pieces = to_pieces
+    def _to_pieces(self, blocks: list[Block]) -> list[Pieces]:
+        return to_pieces(self, blocks)
 
     def _least_squares(self, blocks: list[Pieces], factors: np.ndarray) -> tuple[np.ndarray, float]:
-        factors, found, explained = self._to_tensor(factors), [], 0.0
+        across, found, explained = self._to_tensor(factors), [], 0.0
         with self._scope():
             more = ops.eye(self.factors), np.float32(self.reg), np.float32(self.weighted)
             for block in blocks:
                 try:
-                    p, b = least_squares(*block[1:], factors, *more)
+                    p, b = least_squares(*block[1:], across, *more)
                 except backend.not_positive_definite() as error:
                     raise self._singular("a matrix could not be factorised") from error
                 found.append(p[: block.n_owners])
@@ -87,7 +86,8 @@ class ALS(shared.ALS, KerasModel):
 class SpectralParts(KerasModel):
     """Products with a sparse matrix, and new directions of a space."""
 
-    _to_pieces = to_pieces
+    def _to_pieces(self, blocks: list[Block]) -> list[Pieces]:
+        return to_pieces(self, blocks)
 
     def _multiply(self, blocks: list[Pieces], V):
         with self._scope():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -96,11 +96,11 @@ class SVDpp(shared.SVDpp, KerasModel):
         return ops.sum(batch["weight"] * loss) / ops.sum(batch["weight"])
 
 
-Factors = tuple[keras.KerasTensor, keras.KerasTensor]  # vectors (n, k) and biases (n,) of users, or of items
+Factors = Sequence[keras.KerasTensor]  # vectors (n, k) and biases (n,) of users, or of items
 
 
 @backend.compiled
-def multiplied(mine: Factors, across: Factors, side: tuple, half: float, reg: float) -> tuple:
+def multiplied(mine: Factors, across: Factors, side: tuple, half, reg: float) -> tuple:
     """One multiplicative update of `mine`, equation (mf-nmf-update), and the mean squared error before it.
 
     side : (whose, across from whom, rating) of each rating;  half : what biases are pulled to

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
@@ -41,7 +42,7 @@ class Lists(NamedTuple):
 
 
 @functools.cache
-def block_pass(factors: int, block: int):
+def block_pass(factors: int, block: int) -> Callable[..., tuple]:
     """Equation (im-als-block) for the owners of a tile, as one compiled function.
 
     It takes a tile's others, root, target and ridge; mine (rows, factors), where it starts; the others' vectors; and
@@ -74,15 +75,15 @@ class ImplicitALS(shared.ImplicitALS, KerasModel):
 
     def _pass(self, tiles: list[Lists], mine: np.ndarray, others: np.ndarray, block: int) -> tuple:
         with self._scope():
-            others = self._to_tensor(others)
+            across = self._to_tensor(others)
             found, squares = mine.copy(), 0.0
-            gram = self.unobserved * (ops.transpose(others) @ others)
+            gram = self.unobserved * (ops.transpose(across) @ across)
             run = block_pass(self.factors, block)
             for owners, *lists in tiles:
                 start = np.zeros((lists[0].shape[0], self.factors), np.float32)
                 start[: len(owners)] = mine[owners]
                 try:
-                    p, left = run(*lists, self._to_tensor(start), others, gram)
+                    p, left = run(*lists, self._to_tensor(start), across, gram)
                 except backend.not_positive_definite() as error:
                     raise self._singular("a matrix could not be factorised") from error
                 found[owners] = self._to_numpy(p)[: len(owners)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import keras
 import numpy as np
 from keras import ops
@@ -21,8 +23,8 @@ def similarity(kind: str, a: Table, b: Table, shrinkage: float, min_support: int
 
     a, b : values and mask, each (rows, columns), and how many ratings each row has
     """
-    (a, in_a, n_a), (b, in_b, n_b) = a, b
-    same = a is b
+    (A, in_a, n_a), (B, in_b, n_b) = a, b
+    same = A is B
 
     def over_shared(left, right):
         # `@`, for `ops.matmul` makes float32 of float64 on the torch backend
@@ -30,7 +32,7 @@ def similarity(kind: str, a: Table, b: Table, shrinkage: float, min_support: int
 
     def settled(difference, size):
         """0 where it is no more than what rounding makes of sums of n terms; in float32 come sums that are exact."""
-        if keras.backend.standardize_dtype(a.dtype) == "float32":
+        if keras.backend.standardize_dtype(A.dtype) == "float32":
             return difference
         return ops.where(ops.abs(difference) > ROUNDING * n * size, difference, 0.0)
 
@@ -38,15 +40,15 @@ def similarity(kind: str, a: Table, b: Table, shrinkage: float, min_support: int
     if kind == "jaccard":
         s = n / at_least(n_a[:, None] + n_b - n, 1.0)
     else:
-        xy = over_shared(a, b)
+        xy = over_shared(A, B)
         # Not a**2: a power on tensorflow rounds 2.5² in the last bit, and exact sums are what orders ties.
-        xx = over_shared(ops.square(a), in_b)
-        yy = ops.transpose(xx) if same else over_shared(in_a, ops.square(b))
+        xx = over_shared(ops.square(A), in_b)
+        yy = ops.transpose(xx) if same else over_shared(in_a, ops.square(B))
         if kind == "msd":
             s = n / (settled(xx + yy - 2 * xy, xx + yy) + at_least(n, 1.0))
         elif kind == "pearson":
-            x = over_shared(a, in_b)
-            y = ops.transpose(x) if same else over_shared(in_a, b)
+            x = over_shared(A, in_b)
+            y = ops.transpose(x) if same else over_shared(in_a, B)
             v_x = settled(n * xx - x * x, n * xx)
             v_y = ops.transpose(v_x) if same else settled(n * yy - y * y, n * yy)
             covariance = settled(n * xy - x * y, n * ops.sqrt(xx * yy))
@@ -88,6 +90,12 @@ def cells(matrix, rows, columns):
 
 class Neighbors(KerasModel):
     """How alike rows are, and what the nearest of them say."""
+
+    # Arguments that each model declares for itself.
+    similarity: ClassVar[str]
+    shrinkage: ClassVar[float]
+    min_support: ClassVar[int]
+    k: ClassVar[int]
 
     def _similarities(self, a: Ratings, b: Ratings):
         with self._scope():

@@ -23,7 +23,7 @@ class OneBias(keras.constraints.Constraint):
 
     def __call__(self, biases):
         inside = np.ones(biases.shape, np.float32)
-        inside[1, : 2 * inside.shape[1] // 3] = 0
+        inside[1, : 2 * biases.shape[1] // 3] = 0
         return biases * ops.convert_to_tensor(inside)
 
 

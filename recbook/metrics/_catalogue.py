@@ -68,7 +68,7 @@ def gini_at_k(scores: np.ndarray, k: int, *, ties: str = "expected") -> float:
     Raises ValueError for an empty matrix, NaN, an unknown option, or lists that are all empty.
     """
     scores = check_scores(scores, k, ties)
-    return gini(sum(_inclusion(scores[block], k, ties).sum(0) for block in blocks_of(scores)))
+    return gini(np.asarray(sum(_inclusion(scores[block], k, ties).sum(0) for block in blocks_of(scores))))
 
 
 def gini(amounts: np.ndarray) -> float:

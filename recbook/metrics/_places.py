@@ -55,8 +55,8 @@ class Places:
         """The first k of these places."""
         if not 1 <= k <= self.first.shape[1]:
             raise ValueError(f"`k` is {k!r}; these lists have {self.first.shape[1]} places")
-        short = (values[:, :k] for values in (self.first, self.tied, self.good))
-        return Places(*short, self.targets, self.candidates, self.either)
+        first, tied, good = (values[:, :k] for values in (self.first, self.tied, self.good))
+        return Places(first, tied, good, self.targets, self.candidates, self.either)
 
     @property
     def k(self) -> int:

@@ -13,6 +13,7 @@ import random
 import tempfile
 import textwrap
 import warnings
+from typing import Any, cast
 
 from recbook.core import instruction_set
 
@@ -70,7 +71,7 @@ def setup(seed: int = 0) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     random.seed(seed)
     np.random.seed(seed)
-    plt.rcParams.update(STYLE)
+    plt.rcParams.update(cast(Any, STYLE))  # the stubs want each name as a literal
     warnings.filterwarnings("ignore", message="IProgress not found")
     there = {name: importlib.util.find_spec(module) is not None for name, (_, module) in FRAMEWORKS.items()}
     if there["keras"]:
@@ -155,7 +156,8 @@ def source(*things) -> None:
 
 def _without_docstring(thing) -> str:
     text = inspect.getsource(thing)
-    if ast.get_docstring(ast.parse(textwrap.dedent(text)).body[0]):
+    definition = cast(ast.FunctionDef, ast.parse(textwrap.dedent(text)).body[0])  # or that of a class
+    if ast.get_docstring(definition):
         before, _, after = text.partition('"""')
         text = before.rstrip() + after.partition('"""')[2]
     return text

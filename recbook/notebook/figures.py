@@ -43,7 +43,7 @@ STYLE = {
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.labelsize": 10,
-    "axes.prop_cycle": plt.cycler(color=COLORS),
+    "axes.prop_cycle": plt.cycler(color=COLORS),  # pyright: ignore[reportPrivateImportUsage]  # it is public
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -95,7 +95,7 @@ def show(fig: Figure, alt: str) -> None:
             f"the figure has {stored['image/svg+xml']:,} bytes as SVG and {stored['image/png']:,} as PNG, over "
             f"{MOST_BYTES:,}: draw fewer points, or pass rasterized=True for what has thousands of them"
         )
-    kind = min(fitting, key=sizes.get)
+    kind = min(fitting, key=sizes.__getitem__)
     data = {kind: svg if kind == "image/svg+xml" else base64.b64encode(png).decode(), "text/plain": alt}
     about = {"alt": alt, "width": width, "height": height, "needs_background": "light"}
     display(data, metadata={kind: about}, raw=True)
@@ -178,12 +178,12 @@ def to_svg(fig: Figure, alt: str) -> str:
     _rename(root, name)
     _share_styles(root)
     _unwrap(root)
-    box = [float(number) for number in root.get("viewBox").split()]
+    box = [float(number) for number in root.attrib["viewBox"].split()]
     title = ElementTree.Element(f"{{{SVG}}}title")
     title.text = alt
     root.insert(0, title)
     root.attrib = {
-        "viewBox": root.get("viewBox"),
+        "viewBox": root.attrib["viewBox"],
         "width": f"{box[2] * 4 / 3:.0f}",
         "height": f"{box[3] * 4 / 3:.0f}",
         "role": "img",
@@ -204,8 +204,8 @@ def _shorten(element: ElementTree.Element) -> None:
     """Rounds an element's coordinates, shortens its style and its pictures, drops white space between elements."""
     get, put = element.get, element.set
     for key in ("d", "x", "y", "width", "height"):
-        if get(key) and element.tag != f"{{{SVG}}}svg":
-            put(key, " ".join(_rounded(get(key)).split()))
+        if (value := get(key)) and element.tag != f"{{{SVG}}}svg":
+            put(key, " ".join(_rounded(value).split()))
     if move := get("transform"):
         move = re.sub(r"rotate\(-?0(?: [^)]*)?\)", "", move)  # matplotlib turns every text by -0 degrees
         move = re.sub(r"(?:translate|rotate)\([^)]*\)", lambda found: _rounded(found[0]), move).strip()
@@ -247,8 +247,9 @@ def _share_styles(root: ElementTree.Element) -> None:
     """Says once, in their group, what all markers of a line have in common."""
     for group in root.iter(f"{{{SVG}}}g"):
         styles = {child.get("style") if child.tag == f"{{{SVG}}}use" else None for child in group}
-        if len(styles) == 1 and None not in styles and "style" not in group.attrib:
-            group.set("style", styles.pop())
+        style = styles.pop() if len(styles) == 1 else None
+        if style is not None and "style" not in group.attrib:
+            group.set("style", style)
             for child in group:
                 del child.attrib["style"]
 

@@ -22,11 +22,11 @@ class GlobalMean(Recommender):
     supports = frozenset({"histories", "partial_fit"})
 
     def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:
-        self._mean, self._count = train.ratings.mean(), len(train.ratings)
+        self._mean, self._count = train.rated.mean(), len(train.rated)
 
     def _partial_fit(self, new: Coded) -> None:
-        total = self._mean * self._count + new.ratings.sum()
-        self._count += len(new.ratings)
+        total = self._mean * self._count + new.rated.sum()
+        self._count += len(new.rated)
         self._mean = total / self._count
 
     def _predict(self, users, items, people, context):
@@ -71,7 +71,7 @@ class BiasOnly(Recommender):
         self._mean, self._user_bias, self._item_bias = fit_biases(
             train.users,
             train.items,
-            train.ratings,
+            train.rated,
             train.n_users,
             train.n_items,
             self.epochs,
@@ -83,7 +83,7 @@ class BiasOnly(Recommender):
         """b_u."""
         if histories is None:
             return self._user_bias
-        residuals = histories.ratings - self._mean - self._item_bias[histories.items]
+        residuals = histories.rated - self._mean - self._item_bias[histories.items]
         return shrunk_means(histories.users, residuals, histories.n_users, self.reg_user)
 
     def _predict(self, users, items, people, context):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -76,11 +77,19 @@ class Coded:
 
     def _of(self, side: str, codes: np.ndarray) -> Coded:
         here = np.flatnonzero(np.isin(getattr(self, side), codes))
-        columns = {name: getattr(self, name) for name in ("users", "items", "ratings", "timestamps")}
+        columns: dict[str, Any] = {
+            name: getattr(self, name) for name in ("users", "items", "ratings", "timestamps")
+        }
         columns = {name: None if column is None else column[here] for name, column in columns.items()}
         columns[side] = np.searchsorted(codes, columns[side])
-        sizes = {"n_users": self.n_users, "n_items": self.n_items} | {f"n_{side}": len(codes)}
-        return Coded(**columns, **sizes, extra={name: column[here] for name, column in self.extra.items()})
+        columns |= {"n_users": self.n_users, "n_items": self.n_items} | {f"n_{side}": len(codes)}
+        return Coded(**columns, extra={name: column[here] for name, column in self.extra.items()})
+
+    @property
+    def rated(self) -> np.ndarray:
+        """The ratings, for a model that was found to have some: `ratings` without the None."""
+        assert self.ratings is not None
+        return self.ratings
 
     @cached_property
     def by_user(self) -> Ragged:

@@ -6,7 +6,7 @@ import copy
 import io
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from recbook.recommender._coded import Coded
 
 if TYPE_CHECKING:
     from recbook.recommender import Recommender
+
+Model = TypeVar("Model", bound="Recommender")
 
 
 def write(model: Recommender, file: str | os.PathLike | BinaryIO, include_history: bool) -> None:
@@ -60,11 +62,11 @@ def _rebuilt(cls: type[Recommender], parameters: dict[str, Any], data: bytes | N
 
 
 def restore(
-    classes: Iterable[type[Recommender]],
+    classes: Iterable[type[Model]],
     path: str | os.PathLike | BinaryIO,
     device: str = "auto",
     max_bytes: int = MAX_BYTES,
-) -> Recommender:
+) -> Model:
     """Reads a saved model of one of `classes`.  path : of a file, or a binary file that is open for reading
 
     Raises
@@ -75,7 +77,7 @@ def restore(
         where `device` is no device, or is not there.
     """
     by_name = {cls.__name__: cls for cls in classes}
-    blank: list[Recommender] = []
+    blank: list[Model] = []
 
     def expected(head: dict) -> set[str]:
         if head["class"] not in by_name:
@@ -121,7 +123,9 @@ def _fill(model: Recommender, head: dict, arrays: dict[str, np.ndarray]) -> None
     n_users, n_items = len(model._user_index), len(model._item_index)
     model.rating_range_ = _as_range(head["rating_range"])
     model._log = list(head["training_log"])
-    model._train, model._item_table = _history(arrays, n_users, n_items), None
+    # None only where the model does not compute with it, which is asked below.
+    model._train = _history(arrays, n_users, n_items)  # pyright: ignore[reportAttributeAccessIssue]
+    model._item_table = None
     if model._keeps_ratings and (model._train is None or model._train.ratings is None):
         raise ValueError("`history` is missing, and this model computes with it")
     model._set_features({name: arrays[f"features/{name}"] for name in model._feature_names()})

@@ -50,7 +50,10 @@ def _of_interactions(model: Recommender, x: Interactions):
         raise ValueError(f"`histories` has no ratings, and {type(model).__name__} computes with them")
     order = np.arange(len(x)) if x.timestamps is None else np.argsort(x.timestamps, kind="stable")
     x = x.take(order)
-    return x.user_index, x.user_codes, x.items, x.ratings, x.timestamps, x.extra
+    ratings = x.ratings
+    if ratings is None and model.rating_range_ is not None:  # as of a list: "these I liked"
+        ratings = np.full(len(x), model.rating_range_[1])
+    return x.user_index, x.user_codes, x.items, ratings, x.timestamps, x.extra
 
 
 def _of_mapping(model: Recommender, histories: Mapping):

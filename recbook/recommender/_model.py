@@ -7,8 +7,8 @@ import copy
 import inspect
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Self, dataclass_transform
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Self, cast, dataclass_transform
 
 import numpy as np
 import pandas as pd
@@ -41,12 +41,8 @@ CAPABILITIES = ("histories", "warm_items", "context", "similar_items", "partial_
 UNKNOWN = ("raise", "fallback", "nan")
 
 
-@dataclass_transform(
-    field_specifiers=(
-        arguments.argument, arguments.number, arguments.whole, arguments.choice, arguments.flag,
-        arguments.widths, arguments.anything, arguments.seed, arguments.device,
-    )
-)  # fmt: skip
+# Without `field_specifiers`: of these a checker takes a default by its keyword alone, and models give it by place.
+@dataclass_transform()
 class Recommender:
     """A recommender. Constructors only store; `fit` learns, and what it learns ends in `_`.
 
@@ -481,16 +477,15 @@ class Recommender:
     def _beside(self, table: pd.DataFrame, with_items: Sequence[str] | pd.DataFrame) -> pd.DataFrame:
         """A table with further columns: what is known of its items."""
         if isinstance(with_items, pd.DataFrame):
-            known, columns = with_items, list(with_items.columns)
+            known = cast("pd.DataFrame", with_items)
+            columns = list(known.columns)
         elif is_table(with_items):
             raise TypeError(
                 f"`with_items` is a {type(with_items).__name__}; give a table of pandas, indexed by item id"
             )
         else:
-            known, columns = (
-                self._item_table,
-                [with_items] if isinstance(with_items, str) else list(with_items),
-            )
+            known = self._item_table
+            columns = [with_items] if isinstance(with_items, str) else list(with_items)
             if known is None:
                 raise ValueError(
                     f"this {type(self).__name__} knows no table of items: it was fitted without one, or is a "
@@ -608,6 +603,40 @@ class Recommender:
         Raises FileFormatError where the file is foreign, damaged, or of another class.
         """
         return _files.restore([cls], path, device, max_bytes)
+
+    # ---------------------------------------------------------------- hooks: what a wing writes
+
+    # recbook/torch/_model.py and recbook/keras/_model.py, for the models that have a part in both. A tensor is the
+    # framework's own, whatever that is.
+
+    device: ClassVar[str]  # an argument that each of these models declares for itself
+    device_: ClassVar[Any]
+
+    def _to_tensor(self, array: np.ndarray) -> Any:
+        raise NotImplementedError
+
+    def _to_numpy(self, tensor: Any) -> np.ndarray:
+        raise NotImplementedError
+
+    def _build(self, n_users: int, n_items: int) -> None:
+        """Makes the network, on the device."""
+        raise NotImplementedError
+
+    def _train_network(self, feed: Iterator[dict[str, np.ndarray]], steps: int) -> None:
+        """Goes through the epochs, of `steps` batches each."""
+        raise NotImplementedError
+
+    def _after_epoch(self, loss: float) -> bool:
+        """What a model that trains does then; whether to stop."""
+        raise NotImplementedError
+
+    def _compute(self, method: str, *given: Any) -> Any:
+        """What a method of the network makes of arrays."""
+        raise NotImplementedError
+
+    def _read(self, method: str, *given: Any) -> Any:
+        """The same, of a batch of histories."""
+        raise NotImplementedError
 
     # ---------------------------------------------------------------- hooks: what a model writes
 

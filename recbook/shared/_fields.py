@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -37,7 +38,8 @@ def sigmoid(z: np.ndarray) -> np.ndarray:
 class FieldModel(GradientModel):
     """Reads pairs as sparse rows of features, as its hyper-parameter `fields` says."""
 
-    _fields: Fields
+    # Arguments that each model declares for itself; without ClassVar they would be declared here.
+    fields: ClassVar[tuple[str, ...]]
 
     @property
     def _spec(self) -> tuple[str, ...]:
@@ -53,7 +55,7 @@ class FieldModel(GradientModel):
     # ---------------------------------------------------------------- what all share
 
     def _read_tables(self, data: Dataset) -> None:
-        self._fields = Fields.fit(self._spec, data)
+        self._fields: Fields = Fields.fit(self._spec, data)
 
     def _rows(self, x: Coded) -> Batch:
         index, value = self._fields.coded_rows(x.users, x.items, x.extra)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -97,6 +98,10 @@ class SequenceModel(GradientModel):
     The network gives `states(batch)`, (people, width, factors), without any noise where the batch has none.
     """
 
+    # Arguments that each model declares for itself; without ClassVar they would be declared here.
+    factors: ClassVar[int]
+    max_length: ClassVar[int]
+
     supports = frozenset({"histories", "similar_items"})
     _keeps_ratings = True  # a score is computed from the history: without it nobody can be scored
     _reads_order = True
@@ -167,12 +172,13 @@ class SequenceModel(GradientModel):
 
     def _negatives_for(self, people: np.ndarray, width: int, rng: np.random.Generator) -> np.ndarray:
         """(people, width, negatives) int32: items that the person has no event with, each as likely."""
-        if getattr(self, "_sampler", None) is None:
+        sampler = getattr(self, "_sampler", None)
+        if sampler is None:
             train = self._train
-            self._sampler = NegativeSampler(
+            sampler = self._sampler = NegativeSampler(
                 train.users, train.items, train.n_users, train.n_items, user_ids=self.user_ids_
             )
-        drawn = self._sampler.draw(np.repeat(people, width), self._n_negatives(), rng)
+        drawn = sampler.draw(np.repeat(people, width), self._n_negatives(), rng)
         return drawn.reshape(len(people), width, -1).astype(np.int32)
 
     # ---------------------------------------------------------------- training
@@ -213,7 +219,8 @@ class SequenceModel(GradientModel):
         if self._epoch == 1:
             order = _most_unlike_first(order, [(len(people), width) for people, width in made])
         for at in order:
-            yield self._batch(*made[at], rng)
+            people, width = made[at]
+            yield self._batch(people, width, rng)
 
     def _validate(self, validation: Coded) -> tuple[str, float]:
         """1 - nDCG@10 of the lists for everybody's first event of the validation data: the next item.

@@ -52,18 +52,20 @@ class PairExamples:
             )
 
     @classmethod
-    def kept(cls, model: Recommender, train: Coded, loss: str, negatives: int, n_items: int | None = None):
+    def kept(
+        cls, model: Recommender, train: Coded, loss: str, negatives: int, n_items: int | None = None
+    ) -> PairExamples:
         """Those of a model, made once for its train."""
         known = model.__dict__.get("_pairs")
         if known is None or known.train is not train:
-            model._pairs = cls(train, model.user_ids_, loss, negatives, n_items)
-        return model._pairs
+            known = model.__dict__["_pairs"] = cls(train, model.user_ids_, loss, negatives, n_items)
+        return known
 
     def of(self, x: Coded, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Users, items, targets, and the row of `x` that each belongs to: a negative to that of its positive."""
         rows = np.arange(len(x.users))
         if not self.draws:
-            return x.users, x.items, x.ratings, rows
+            return x.users, x.items, x.rated, rows
         drawn = self.sampler.draw(x.users, self.negatives, rng)
         rows = np.concatenate([rows, np.repeat(rows, self.negatives)])
         items = np.concatenate([x.items, drawn.ravel()])
@@ -85,8 +87,8 @@ def same_draws(model) -> np.random.Generator:
 def mean_score(train: Coded, loss: str, negatives: int) -> float:
     """A constant to start from: the mean rating, or the logit of the share of positive examples."""
     if loss == "squared":
-        return float(train.ratings.mean())
-    positive = 1 / (1 + negatives) if negatives else train.ratings.mean()
+        return float(train.rated.mean())
+    positive = 1 / (1 + negatives) if negatives else train.rated.mean()
     positive = np.clip(positive, 1e-6, 1 - 1e-6)
     return float(np.log(positive / (1 - positive)))
 
@@ -133,7 +135,7 @@ def fold_in(
             items = np.broadcast_to(np.arange(len(q)), (len(block), len(q)))
             targets, weights = likes_against_all(histories, rows, real, len(q), negatives)
         else:
-            items, targets, weights = histories.items[rows], histories.ratings[rows], real.astype(float)
+            items, targets, weights = histories.items[rows], histories.rated[rows], real.astype(float)
         start = offset[items]
         if given is not None:
             start = start + np.einsum("plk,pk->pl", q[items], given[block])

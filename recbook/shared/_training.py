@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,6 +41,14 @@ class GradientModel(Recommender):
     With `patience` and validation data, training stops after that many epochs without a better value of the
     measure that `_validate` gives, and the parameters of the best epoch are kept.
     """
+
+    # Arguments that each model declares for itself; without ClassVar they would be declared here.
+    epochs: ClassVar[int]
+    learning_rate: ClassVar[float]
+    batch_size: ClassVar[int | None]
+    optimizer: ClassVar[str]
+    patience: ClassVar[int | None]
+    seed: ClassVar[int]
 
     _watches_validation = True
 
@@ -80,7 +88,8 @@ class GradientModel(Recommender):
         rng = np.random.default_rng(self.seed)
         self._build(train.n_users, train.n_items)
         self._set_parameters(self._start(train, rng))
-        self._validation, self._best = validation, None
+        self._validation = validation
+        self._best: dict[str, Any] | None = None
         first = self._examples(train, rng)
         steps = self._steps(train, first)
         try:

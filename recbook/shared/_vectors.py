@@ -12,11 +12,12 @@ from recbook.errors import NotSupportedError
 if TYPE_CHECKING:
     from recbook.recommender import Coded, Recommender
 
+Number = float | np.floating | np.ndarray  # one number; NumPy's floats are no `float`, nor are arrays of none
 Side = tuple[np.ndarray, np.ndarray]  # vectors (n, factors) and biases (n,) of users, or of items
 
 
 def pair_scores(
-    people: Side, things: Side, users: np.ndarray, items: np.ndarray, mean: float = 0.0
+    people: Side, things: Side, users: np.ndarray, items: np.ndarray, mean: Number = 0.0
 ) -> np.ndarray:
     """mean + b_u + b_i + p_uᵀq_i of n pairs of codes, (n,)."""
     (p, b), (q, c) = people, things
@@ -27,7 +28,7 @@ def pair_scores(
 
 
 def matrix_scores(
-    people: Side, things: Side, users: np.ndarray, items: np.ndarray | None, mean: float = 0.0
+    people: Side, things: Side, users: np.ndarray, items: np.ndarray | None, mean: Number = 0.0
 ) -> np.ndarray:
     """The same of users × items (codes; None: all), (len(users), items)."""
     (p, b), (q, c) = people, things
@@ -37,12 +38,12 @@ def matrix_scores(
 
 
 def sum_of_biases(
-    mean: float,
+    mean: Number,
     user_bias: np.ndarray,
     item_bias: np.ndarray,
     users: np.ndarray,
     items: np.ndarray,
-    unknown: float = 0.0,
+    unknown: Number = 0.0,
 ) -> np.ndarray:
     """mean + b_u + b_i of n pairs of codes, (n,); code -1 stands for an id that is not known.
 

@@ -179,7 +179,7 @@ class AutoRec(RowModel):
     # ---------------------------------------------------------------- training
 
     def _rows(self, coded: Coded) -> Rows:
-        return (Rows.of_items if self.rows == "items" else Rows.of_users)(coded, coded.ratings)
+        return (Rows.of_items if self.rows == "items" else Rows.of_users)(coded, coded.rated)
 
     def _batch(self, rows: Rows, some: np.ndarray, rng: np.random.Generator) -> Batch:
         n = np.count_nonzero(rows.lists.lengths)
@@ -195,7 +195,7 @@ class AutoRec(RowModel):
         start = super()._start(train, rng)
         # Ratings are far from 0: kernels as large as Glorot's would begin where the sigmoid is flat.
         small = {name: start[name] * AUTOREC_START for name in ("encoder", "decoder")}
-        return start | small | {"decoder_bias": np.full_like(start["decoder_bias"], train.ratings.mean())}
+        return start | small | {"decoder_bias": np.full_like(start["decoder_bias"], train.rated.mean())}
 
     def _validate(self, validation: Coded) -> tuple[str, float]:
         return rmse_of(self, validation)
@@ -209,7 +209,7 @@ class AutoRec(RowModel):
         g = self._item_vectors()
         return self._columns() if histories is None else self._new_columns(histories, g), g
 
-    def _score_rows(self, users, people) -> np.ndarray:
+    def _score_rows(self, users, people: Any) -> np.ndarray:
         if self.rows == "users":
             return super()._score_rows(users, people)
         (w, b), g = people
@@ -253,7 +253,7 @@ class AutoRec(RowModel):
         for block in blocks_by_length(by_user.lengths[known], max(1, blocks.CELLS // g.shape[1])):
             entries, real = by_user.padded(known[block])
             n = real.sum(1)
-            x, r = g[histories.items[entries]] * real[..., None], histories.ratings[entries] * real
+            x, r = g[histories.items[entries]] * real[..., None], histories.rated[entries] * real
             x_mean, r_mean = x.sum(1) / n[:, None], r.sum(1) / n
             x, r = (x - x_mean[:, None]) * real[..., None], (r - r_mean[:, None]) * real
             left = np.swapaxes(x, 1, 2) @ x + pull * np.eye(g.shape[1])

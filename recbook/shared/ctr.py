@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -99,9 +100,15 @@ class ClickModel(GradientModel):
     The network makes the chances of a batch: `chances(batch)`.
     """
 
+    # Arguments that each model declares for itself; without ClassVar they would be declared here.
+    fields: ClassVar[tuple[str, ...]]
+    factors: ClassVar[int]
+    layers: ClassVar[tuple[int, ...]]
+    max_length: ClassVar[int]
+    init_scale: ClassVar[float]
+
     task = "click"
     supports = frozenset({"context", "warm_items", "histories"})
-    _fields: Fields
 
     @property
     def _spec(self) -> tuple[str, ...]:
@@ -145,8 +152,8 @@ class ClickModel(GradientModel):
         raise NotImplementedError
 
     def _length(self, behaviours: Behaviours) -> int:
-        """How many places a history has in a batch: as many as the network was built for."""
-        return self._places
+        """How many places a history has in a batch."""
+        raise NotImplementedError
 
     def _cells(self, length: int) -> int:
         """How many numbers the widest array has for one pair."""
@@ -156,7 +163,7 @@ class ClickModel(GradientModel):
     # ---------------------------------------------------------------- training
 
     def _read_tables(self, data: Dataset) -> None:
-        self._fields = Fields.fit(self._spec, data)
+        self._fields: Fields = Fields.fit(self._spec, data)
 
     def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:
         self._behaviours = Behaviours(train) if self._reads_histories else None
@@ -165,6 +172,11 @@ class ClickModel(GradientModel):
         finally:
             self.__dict__.pop("_same_every_epoch", None)
 
+    def _liked(self) -> Behaviours:
+        """What everybody in train liked, of a model that reads histories."""
+        assert self._behaviours is not None
+        return self._behaviours
+
     def _rows(self, x: Coded) -> Batch:
         index, value = self._fields.coded_rows(x.users, x.items, x.extra)
         return {"index": index, "value": value}
@@ -172,7 +184,7 @@ class ClickModel(GradientModel):
     def _start(self, train: Coded, rng: np.random.Generator) -> dict[str, np.ndarray]:
         shapes = self._parameter_shapes(train.n_users, train.n_items)
         start = {name: self._first_values(name, shape, rng) for name, shape in shapes.items()}
-        positive = (train.ratings.sum() + 1) / (len(train.ratings) + 2)
+        positive = (train.rated.sum() + 1) / (len(train.rated) + 2)
         start["constant"] = np.asarray(np.log(positive / (1 - positive)))
         return {name: np.asarray(values, np.float32) for name, values in start.items()}
 
@@ -186,7 +198,7 @@ class ClickModel(GradientModel):
 
     def _examples(self, train: Coded, rng: np.random.Generator) -> Batch:
         if "_same_every_epoch" not in self.__dict__:
-            rows = {**self._rows(train), "target": train.ratings.astype(np.float32)}
+            rows = {**self._rows(train), "target": train.rated.astype(np.float32)}
             if self._reads_histories:
                 rows["row"] = np.arange(len(train.users))
             self._same_every_epoch = rows
@@ -197,7 +209,7 @@ class ClickModel(GradientModel):
         if not self._reads_histories:
             yield from super()._batches(train, examples, rng)
             return
-        past, most = self._behaviours, self._size_of_batches(len(train.users))
+        past, most = self._liked(), self._size_of_batches(len(train.users))
         length = self._length(past)
         for batch in super()._batches(train, examples, rng):
             rows = batch.pop("row")
@@ -247,14 +259,16 @@ class ClickModel(GradientModel):
 
     def _by_blocks(self, users, items, people: Behaviours | None, context) -> np.ndarray:
         """Chances of pairs, each with all that the person liked; who is unknown (code -1) has liked nothing."""
-        past = self._behaviours if people is None else people
-        length = self._length(past) if self._reads_histories else 0
+        past = None
+        if self._reads_histories:
+            past = self._liked() if people is None else people
+        length = 0 if past is None else self._length(past)
         parts = [np.zeros(0, np.float32)]
         for block in blocks(len(users), self._cells(length)):
             known = users[block] if people is None else nobody(len(users[block]))
             index, value = self._fields.coded_rows(known, items[block], self._moment(context, block))
             batch = {"index": index, "value": value}
-            if self._reads_histories:
+            if past is not None:
                 codes = past.latest(users[block], length, len(self._item_index))
                 batch = self._with_past(batch, items[block], codes, block.stop - block.start)
             parts.append(self._compute("chances", batch))
@@ -272,7 +286,7 @@ class ClickModel(GradientModel):
         return Fields.array_names(self._spec) | ({"time_order"} if self._reads_histories else set())
 
     def _get_features(self) -> dict[str, np.ndarray]:
-        order = {"time_order": self._behaviours.order} if self._reads_histories else {}
+        order = {"time_order": self._liked().order} if self._reads_histories else {}
         return self._fields.to_arrays() | order
 
     def _set_features(self, features: dict[str, np.ndarray]) -> None:
@@ -280,6 +294,7 @@ class ClickModel(GradientModel):
         self._fields, self._behaviours = restored(self, self._spec, features), None
         if not self._reads_histories:
             return
+        assert order is not None  # it is one of `_feature_names`
         users = self._train.users
         right = order.dtype.kind == "i" and order.shape == users.shape
         if not (
@@ -350,6 +365,10 @@ class DeepFM(ClickModel):
             field_of = np.concatenate([np.zeros(self._places, int), field_of + 1])
         return pooling(field_of[field_of < len(self.fields)])
 
+    def _length(self, behaviours: Behaviours) -> int:
+        """As many as the network was built for."""
+        return self._places
+
     def _parameter_shapes(self, n_users: int, n_items: int) -> Shapes:
         n, deep = 0, 0
         if "_fields" in self.__dict__:
@@ -400,6 +419,7 @@ class WideAndDeep(ClickModel):
 
     # The history is the field that it is in DeepFM; crosses are of the linear part alone.
     _with_past, _pooling, _parameter_shapes = DeepFM._with_past, DeepFM._pooling, DeepFM._parameter_shapes
+    _length = DeepFM._length
 
     @property
     def _spec(self) -> tuple[str, ...]:
@@ -465,7 +485,10 @@ class DIN(ClickModel):
     # and as places in these the target `item` and the `behaviours` (n, length): a catalogue may be large, and a batch
     # needs few vectors of it. The code n_items is nothing.
 
-    _reads_histories = True  # whether `fields` names "history" or not
+    @property
+    def _reads_histories(self) -> bool:
+        """Whether `fields` names "history" or not."""
+        return True
 
     @property
     def _spec(self) -> tuple[str, ...]:
@@ -535,10 +558,11 @@ class DIN(ClickModel):
         counts = np.bincount(index[value != 0], minlength=n).astype(np.float64)
         of_items = np.zeros(n_items)
         # A column at a time: all histories at once would not fit.
-        ends, starts = self._behaviours.before, self._behaviours.starts[train.users]
-        for back in range(1, self._length(self._behaviours) + 1):
+        past = self._liked()
+        ends, starts = past.before, past.starts[train.users]
+        for back in range(1, self._length(past) + 1):
             place = ends - back
-            of_items += np.bincount(self._behaviours.liked[place[place >= starts]], minlength=n_items)
+            of_items += np.bincount(past.liked[place[place >= starts]], minlength=n_items)
         item_index, item_value = (rows[:-1] for rows in self._item_rows())
         shares = np.repeat(of_items[:, None], item_index.shape[1], axis=1)[item_value != 0]
         counts += np.bincount(item_index[item_value != 0], shares, minlength=n)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -174,16 +175,16 @@ class ALS(Recommender):
 
     def _fit_biases(self, train: Coded) -> None:
         if self.biased:
-            found = fit_biases(train.users, train.items, train.ratings, train.n_users, train.n_items)
+            found = fit_biases(train.users, train.items, train.rated, train.n_users, train.n_items)
         else:
-            found = train.ratings.mean(), np.zeros(train.n_users), np.zeros(train.n_items)
+            found = train.rated.mean(), np.zeros(train.n_users), np.zeros(train.n_items)
         self._mean, self._user_bias, self._item_bias = found
 
     def _rest(self, coded: Coded, user_bias: np.ndarray) -> np.ndarray:
         """What the biases leave of each rating, (n,)."""
         if not self.biased:
-            return coded.ratings
-        return coded.ratings - self._mean - user_bias[coded.users] - self._item_bias[coded.items]
+            return coded.rated
+        return coded.rated - self._mean - user_bias[coded.users] - self._item_bias[coded.items]
 
     def _pieces_by_user(self, x: Coded, rest: np.ndarray) -> list:
         return self._to_pieces(in_blocks(x.users, x.items, rest.astype(np.float32), x.n_users, x.n_items))
@@ -231,7 +232,7 @@ class ALS(Recommender):
     def _learn_items(self, rated: Coded, first: int) -> None:
         """b and q of items whose codes begin with `first`.  rated : their ratings, items counted from 0"""
         self._check_counts(rated.items, rated.n_items, "a new item")
-        rest = rated.ratings
+        rest = rated.rated
         if self.biased:
             rest = rest - self._mean - self._user_bias[rated.users]
             bias = shrunk_means(rated.items, rest, rated.n_items, REG_ITEM)
@@ -247,7 +248,7 @@ class ALS(Recommender):
         self._check_counts(histories.users, histories.n_users, "somebody in `histories`")
         bias = np.zeros(histories.n_users)
         if self.biased:
-            residuals = histories.ratings - self._mean - self._item_bias[histories.items]
+            residuals = histories.rated - self._mean - self._item_bias[histories.items]
             bias = shrunk_means(histories.users, residuals, histories.n_users, REG_USER)
         pieces = self._pieces_by_user(histories, self._rest(histories, bias))
         return self._least_squares(pieces, self._item_factors)[0], bias
@@ -299,6 +300,16 @@ class SpectralModel(Recommender):
       as NumPy arrays, C = basisᵀ Z (m, b) and R = Qᵀ (Z - basis C) (width, b);
     - _side_by_side(left, right): one tensor of the columns of both.
     """
+
+    # Arguments that each model declares for itself; without ClassVar they would be declared here.
+    factors: ClassVar[int]
+    seed: ClassVar[int]
+    if TYPE_CHECKING:  # what a wing adds stands behind this class, which would hide it
+
+        def _to_pieces(self, blocks: list[Block]) -> list: ...
+        def _multiply(self, blocks: list, V: Any) -> Any: ...
+        def _new_directions(self, Z: Any, basis: Any, width: int) -> tuple[Any, np.ndarray, np.ndarray]: ...
+        def _side_by_side(self, left: Any, right: Any) -> Any: ...
 
     supports = frozenset({"histories", "similar_items"})
 
@@ -418,11 +429,14 @@ class PureSVD(SpectralModel):
     """
 
     task = "ranking"
-    _one_rating_a_pair = True
 
     factors: int | None = whole(None, or_none=True, search=(5, 100, "log"))
     seed: int = seed()
     device: str = device()
+
+    @property
+    def _one_rating_a_pair(self) -> bool:
+        return True
 
     def _rank(self, n_users: int, n_items: int) -> int:
         if self.factors is None:
@@ -460,12 +474,12 @@ class PCA(SpectralModel):
     device: str = device()
 
     def _fit_level(self, train: Coded) -> None:
-        self._mean = float(train.ratings.mean())
-        self._item_mean = shrunk_means(train.items, train.ratings, train.n_items, 0.0)
+        self._mean = float(train.rated.mean())
+        self._item_mean = shrunk_means(train.items, train.rated, train.n_items, 0.0)
 
     def _values(self, coded: Coded) -> np.ndarray:
         """The ratings less their items' means: 0 where a pair is unknown, as if the mean had been filled in."""
-        return coded.ratings - self._item_mean[coded.items]
+        return coded.rated - self._item_mean[coded.items]
 
     def _level(self) -> np.ndarray:
         return self._item_mean

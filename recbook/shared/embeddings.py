@@ -34,6 +34,11 @@ class PairNetworkModel(GradientModel):
     every item; each of the two is a list of tables.
     """
 
+    # Arguments that each model declares for itself; without ClassVar they would be declared here.
+    factors: ClassVar[int]
+    negatives: ClassVar[int]
+    init_scale: ClassVar[float]
+
     supports = frozenset({"similar_items"})
     # The tables of vectors, "user_…" and "item_…", in the order in which a network takes them.
     _kinds: ClassVar[tuple[str, ...]] = ("embedding",)
@@ -139,7 +144,7 @@ class EmbeddingMLP(PairNetworkModel):
     device : "auto", "cpu", "cuda", "mps"
     """
 
-    task = TaskByLoss("ranking")
+    task = TaskByLoss("ranking")  # pyright: ignore[reportAssignmentType]  # read from a model it is text
 
     factors: int = whole(32, search=(8, 64, "log"))
     layers: tuple[int, ...] = widths((64, 32), search=[(), (32,), (64, 32), (128, 64, 32)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.optimize import nnls
@@ -24,6 +24,7 @@ from recbook.shared._pairs import (
 )
 from recbook.shared._training import OPTIMIZERS, Batch, GradientModel, rmse_of, small
 from recbook.shared._vectors import (
+    Number,
     Side,
     lengthened,
     matrix_scores,
@@ -41,9 +42,13 @@ BATCHES_PER_BLOCK = 16
 class FactorModel(GradientModel):
     """What is scored by vectors and biases of users and items. A model writes `_new_people`, examples and objective."""
 
+    # Arguments that each model declares for itself; without ClassVar they would be declared here.
+    factors: ClassVar[int]
+    init_scale: ClassVar[float]
+
     supports = frozenset({"histories", "similar_items"})
 
-    def _level(self) -> float:
+    def _level(self) -> Number:
         """μ."""
         return self._get_parameters()["mean"]
 
@@ -107,7 +112,7 @@ class MatrixFactorization(FactorModel):
         as it is, which costs little and drifts from a fit of everything
     """
 
-    task = TaskByLoss("ranking")
+    task = TaskByLoss("ranking")  # pyright: ignore[reportAssignmentType]  # read from a model it is text
     supports = frozenset({"histories", "similar_items", "partial_fit"})
 
     factors: int = whole(100, search=(8, 128, "log"))
@@ -128,7 +133,7 @@ class MatrixFactorization(FactorModel):
         super()._check_targets(x)
         check_pair_targets(self, x, self.loss, self.negatives)
 
-    def _level(self) -> float:
+    def _level(self) -> Number:
         return super()._level() if self.biased else np.float32(0)
 
     def _start(self, train: Coded, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -230,7 +235,7 @@ class SVDpp(FactorModel):
     device: str = device()
 
     def _start(self, train: Coded, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        start = {"mean": np.asarray(train.ratings.mean(), np.float32)} | super()._start(train, rng)
+        start = {"mean": np.asarray(train.rated.mean(), np.float32)} | super()._start(train, rng)
         return start | {"implicit_factors": small(rng, train.n_items, self.factors, self.init_scale)}
 
     # ---------------------------------------------------------------- batches
@@ -239,7 +244,7 @@ class SVDpp(FactorModel):
         return {
             "user": train.users.astype(np.int32),
             "item": train.items.astype(np.int32),
-            "target": train.ratings.astype(np.float32),
+            "target": train.rated.astype(np.float32),
         }
 
     def _plan(self, train: Coded) -> tuple[int, int, int, int]:
@@ -370,7 +375,7 @@ class NMF(Recommender):
                 shown.update()
 
     def _start(self, train: Coded, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        mean = float(train.ratings.mean())
+        mean = float(train.rated.mean())
         unit = np.sqrt(mean / self.factors)
 
         def first(n: int) -> np.ndarray:
@@ -402,7 +407,7 @@ class NMF(Recommender):
             # The penalty as more rows of the least squares: √(λn) w is to be √(λn) times what it is pulled to.
             pull = np.sqrt(self.reg * len(rows))
             left = np.vstack([x[items], pull * np.eye(self.factors + 1)])
-            right = np.append(histories.ratings[rows] - learnt["item_bias"][items], pull * pulled_to)
+            right = np.append(histories.rated[rows] - learnt["item_bias"][items], pull * pulled_to)
             found[user] = nnls(left, right)[0]
         return found[:, :-1].astype(np.float32), found[:, -1].astype(np.float32)
 
@@ -437,7 +442,7 @@ def by_user_and_by_item(train: Coded) -> tuple[Ratings, Ratings]:
 
     def side(own: np.ndarray, other: np.ndarray) -> Ratings:
         rows = np.argsort(own, kind="stable")
-        ratings = train.ratings[rows].astype(np.float32)
+        ratings = train.rated[rows].astype(np.float32)
         return own[rows].astype(np.int32), other[rows].astype(np.int32), ratings
 
     return side(train.users, train.items), side(train.items, train.users)
@@ -445,6 +450,7 @@ def by_user_and_by_item(train: Coded) -> tuple[Ratings, Ratings]:
 
 def check_not_negative(who: str, train: Interactions) -> None:
     """Raises ValueError where a rating is below 0."""
+    assert train.ratings is not None  # a model of ratings asks for them first
     wrong = train.ratings < 0
     if wrong.any():
         row = int(wrong.argmax())

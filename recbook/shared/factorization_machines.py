@@ -10,6 +10,7 @@ import numpy as np
 
 from recbook.core import blocks
 from recbook.core.ragged import blocks_by_length
+from recbook.fields import Rows
 from recbook.interactions import Interactions
 from recbook.recommender import Coded, choice, device, number, seed, whole
 from recbook.sampling import NegativeSampler
@@ -61,7 +62,7 @@ class FactorizationMachine(FieldModel):
     device : "auto", "cpu", "cuda", "mps"
     """
 
-    task = TaskByLoss("click")
+    task = TaskByLoss("click")  # pyright: ignore[reportAssignmentType]  # read from a model it is text
     supports = frozenset({"histories", "warm_items", "context", "similar_items"})
 
     fields: tuple[str, ...] = fields(("user", "item"))
@@ -106,7 +107,8 @@ class FactorizationMachine(FieldModel):
 
     def _validate(self, validation: Coded) -> tuple[str, float]:
         users, items, targets, context = self._targets(validation, same_draws(self))
-        return self._pairs.measured(targets, self._raw(users, items, self._people(None), context))
+        pairs = PairExamples.kept(self, self._train, self.loss, self.negatives, n_met(self._train))
+        return pairs.measured(targets, self._raw(users, items, self._people(None), context))
 
     # ---------------------------------------------------------------- scores
 
@@ -240,12 +242,13 @@ class LightFM(FieldModel):
 
     # ---------------------------------------------------------------- training
 
-    def _feature_rows(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    def _feature_rows(self) -> tuple[Rows, Rows]:
         """Index and value of all users' features, then of all items'; without columns that are always 0."""
         n_users, n_items = len(self._user_index), len(self._item_index)
         left = self._fields.coded_rows(np.arange(n_users), nobody(n_users))
         right = self._fields.coded_rows(nobody(n_items), np.arange(n_items))
-        return tuple((i[:, v.any(axis=0)], v[:, v.any(axis=0)]) for i, v in (left, right))
+        left, right = ((i[:, v.any(axis=0)], v[:, v.any(axis=0)]) for i, v in (left, right))
+        return left, right
 
     def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:
         self._sampler = NegativeSampler(

@@ -7,6 +7,7 @@ is told to. Equations (im-…) are those of the chapter.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -20,6 +21,9 @@ from recbook.sampling import DISTRIBUTIONS, NegativeSampler
 from recbook.shared._pairs import same_draws
 from recbook.shared._training import OPTIMIZERS, Batch, GradientModel, small
 from recbook.shared._vectors import Side, matrix_scores, pair_scores, with_average
+
+if TYPE_CHECKING:
+    from recbook.shared.factorization_machines import LightFM
 
 CELLS_PER_TILE = 16_384  # so that the vectors of a tile, 64 numbers each, stay in the processor's cache
 FILLED = 0.75  # of a tile's width, at least, is each of its lists long, its own rounding left aside
@@ -235,6 +239,7 @@ class ImplicitALS(Recommender):
     def _check_confidence(self, ratings: np.ndarray | None, users: np.ndarray) -> None:
         """What was met must weigh more than what was not."""
         c = ratings if self.confidence == "ratings" else np.ones(len(users))
+        assert c is not None  # where they are asked for, train has some, and so have histories
         if len(c) and not c.min() > self.unobserved:
             row = int((~(c > self.unobserved)).argmax())
             raise ValueError(
@@ -452,7 +457,7 @@ class BPR(GradientModel):
         }
 
 
-def wrong_pairs(model: GradientModel, sampler: NegativeSampler, validation: Coded) -> tuple[str, float]:
+def wrong_pairs(model: BPR | LightFM, sampler: NegativeSampler, validation: Coded) -> tuple[str, float]:
     """How often an item that was met stands below one that was not; its name in `history_` first."""
     drawn, people = sampler.draw(validation.users, model.negatives, same_draws(model)), model._people(None)
     above = model._predict(validation.users, validation.items, people, None)

@@ -47,7 +47,7 @@ class LogisticRegression(FieldModel):
     def _start(self, train: Coded, rng: np.random.Generator) -> dict[str, np.ndarray]:
         # The objective is convex: where training starts does not matter to the optimum. Not from z = 0, where the
         # gradient of whoever likes one half is a rounding error, which Adam would blow up to a whole step.
-        positive = (train.ratings.sum() + 1) / (len(train.ratings) + 2)
+        positive = (train.rated.sum() + 1) / (len(train.rated) + 2)
         return {
             "bias": np.asarray(np.log(positive / (1 - positive)), np.float32),
             "weights": np.zeros(self._fields.n_features, np.float32),
@@ -61,7 +61,7 @@ class LogisticRegression(FieldModel):
 
     def _examples(self, train: Coded, rng: np.random.Generator) -> Batch:
         if "_same_every_epoch" not in self.__dict__:
-            self._same_every_epoch = {**self._rows(train), "target": train.ratings.astype(np.float32)}
+            self._same_every_epoch = {**self._rows(train), "target": train.rated.astype(np.float32)}
         return self._same_every_epoch
 
     def _logits(self, index: np.ndarray, value: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -162,6 +162,17 @@ class NeighborhoodModel(Recommender):
       deviations, weighted by similarity, and their number; `similarity` as `_similarities` gave it, `rows` (q,), the
       others (q, L), padded, and `real` tells which of their cells exist.
     """
+
+    # Arguments that each model declares for itself; without ClassVar they would be declared here.
+    similarity: ClassVar[str]
+    center: ClassVar[str]
+    min_k: ClassVar[int]
+    if TYPE_CHECKING:  # what a wing adds stands behind this class, which would hide it
+
+        def _similarities(self, a: Ratings, b: Ratings) -> Any: ...
+        def _nearest_mean(
+            self, similarity, rows, neighbors, deviations, real
+        ) -> tuple[np.ndarray, np.ndarray]: ...
 
     task = "rating"
     _keeps_ratings = True
@@ -451,7 +462,7 @@ class SlopeOne(Recommender):
             "leave out the rarest items (preprocessing.k_core), or take ItemKNN",
         )
         self._center = self._means(train)
-        table = Ratings(train.items, train.users, train.ratings, (train.n_items, train.n_users))
+        table = Ratings(train.items, train.users, train.rated, (train.n_items, train.n_users))
         self._difference, self._support = self._differences(table)
 
     def _means(self, coded: Coded) -> Centering:

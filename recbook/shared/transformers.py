@@ -20,7 +20,7 @@ FAR_BELOW = -1e9  # in place of a logit that may not be looked at: its share is 
 TABLES = ("item_factors", "places", "mask")  # the arrays of vectors, which start small
 
 
-def check_heads(model: SequenceModel) -> None:
+def check_heads(model: SASRec | BERT4Rec) -> None:
     """Raises ValueError where the heads do not share the factors evenly."""
     if model.factors % model.heads:
         raise ValueError(
@@ -28,7 +28,7 @@ def check_heads(model: SequenceModel) -> None:
         )
 
 
-def transformer_shapes(model: SequenceModel, n_items: int) -> Shapes:
+def transformer_shapes(model: SASRec | BERT4Rec, n_items: int) -> Shapes:
     """The arrays of places and blocks, by their canonical names."""
     d, n, inner = model.factors, model.blocks, model.inner
     square, row = (n, d, d), (n, d)
@@ -57,7 +57,7 @@ def transformer_start(shapes: Shapes, init_scale: float, rng: np.random.Generato
     return {name: first(name, shape) for name, shape in shapes.items()}
 
 
-def with_kept(model: SequenceModel, batch: Batch, rng: np.random.Generator) -> Batch:
+def with_kept(model: SASRec | BERT4Rec, batch: Batch, rng: np.random.Generator) -> Batch:
     """The batch, and what dropout keeps: "kept" (people, 1 + 2 blocks, width, factors) bool.
 
     Of the sum of vectors first, then of each block's attention and of its two layers.

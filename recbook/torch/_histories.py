@@ -6,7 +6,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def loss_of_steps(network: nn.Module, states: Tensor, batch: dict[str, Tensor], loss: str) -> Tensor:
+class StepNetwork(nn.Module):
+    """What makes states of steps, and has vectors, or vectors and biases, of items."""
+
+    item_factors: Tensor
+    item_bias: Tensor
+
+
+def loss_of_steps(network: StepNetwork, states: Tensor, batch: dict[str, Tensor], loss: str) -> Tensor:
     """(people, width), of any value where a step is not real.
 
     loss : "softmax" over all items; "bpr" or "binary" against drawn ones
@@ -27,13 +34,13 @@ def over_real_steps(loss: Tensor, batch: dict[str, Tensor]) -> Tensor:
     return (loss * batch["mask"]).sum() / batch["mask"].sum()
 
 
-def scores(network: nn.Module, states: Tensor) -> Tensor:
+def scores(network: StepNetwork, states: Tensor) -> Tensor:
     """Of all items, (…, n_items): q · state + b."""
     found = states @ network.item_factors.T
     return found + network.item_bias if hasattr(network, "item_bias") else found
 
 
-def scores_at(network: nn.Module, states: Tensor, items: Tensor) -> Tensor:
+def scores_at(network: StepNetwork, states: Tensor, items: Tensor) -> Tensor:
     """Of some items: states (…, factors), items (…, k) -> (…, k)."""
     found = (network.item_factors[items] @ states[..., None])[..., 0]
     return found + network.item_bias[items] if hasattr(network, "item_bias") else found

@@ -41,8 +41,12 @@ class TorchModel(Recommender):
     network's `state_dict` are the canonical ones of the parameters.
     """
 
+    # Arguments that each model that trains declares for itself.
+    epochs: ClassVar[int]
+    learning_rate: ClassVar[float]
+    optimizer: ClassVar[str]
+
     _needs_float64: ClassVar[bool] = False
-    _network: nn.Module
 
     # ---------------------------------------------------------------- hooks: what a model with a network writes
 
@@ -76,7 +80,7 @@ class TorchModel(Recommender):
         return self.__dict__.get("_network")
 
     def _build(self, n_users: int, n_items: int) -> None:
-        self._network = self._make_network(n_users, n_items).to(self.device_)
+        self._network: nn.Module = self._make_network(n_users, n_items).to(self.device_)
 
     def _train_network(self, feed: Iterator[Batch], steps: int) -> None:
         """Goes through `self.epochs` epochs of `steps` batches; calls `_after_epoch`, and stops where it says so."""

@@ -16,6 +16,11 @@ from recbook.torch.factorization_machines import MachineNetwork
 class DeepNetwork(nn.Module):
     """Parameters under their names, and hidden layers on the vectors of fields."""
 
+    constant: Tensor
+    factors: Tensor
+    mlp_head: Tensor
+    pooling: Tensor
+
     def __init__(self, shapes: Shapes):
         super().__init__()
         for name, shape in shapes.items():
@@ -40,6 +45,8 @@ class DeepNetwork(nn.Module):
 
 class WideAndDeepNetwork(DeepNetwork):
     """z = w₀ + wᵀx + w_Lᵀx_L, equation (ctr-wide-deep)."""
+
+    weights: Tensor
 
     def __init__(self, shapes: Shapes, pooling: np.ndarray):
         super().__init__(shapes)
@@ -100,6 +107,12 @@ class DeepFM(shared.DeepFM, TorchModel):
 
 class DINNetwork(DeepNetwork):
     """z = w₀ + w_Lᵀx_L, where x_0 is [the fields beside; Σ_j a(e_j, v) e_j; v], equation (ctr-din)."""
+
+    item_index: Tensor
+    item_value: Tensor
+    item_pooling: Tensor
+    attention_head: Tensor
+    dice_weight: Tensor
 
     def __init__(self, shapes: Shapes, item_rows, poolings):
         super().__init__({name: shape for name, shape in shapes.items() if not is_state(name)})

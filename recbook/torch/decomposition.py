@@ -59,14 +59,15 @@ def to_pieces(model: TorchModel, blocks: list[Block]) -> list[Pieces]:
 
 
 class ALS(shared.ALS, TorchModel):
-    _to_pieces = to_pieces
+    def _to_pieces(self, blocks: list[Block]) -> list[Pieces]:
+        return to_pieces(self, blocks)
 
     def _least_squares(self, blocks: list[Pieces], factors: np.ndarray) -> tuple[np.ndarray, float]:
-        factors, found, explained = self._to_tensor(factors), [], 0.0
+        across, found, explained = self._to_tensor(factors), [], 0.0
         for block in blocks:
             try:
-                p, b = least_squares(block, factors, self.reg, self.weighted)
-            except torch.linalg.LinAlgError as error:
+                p, b = least_squares(block, across, self.reg, self.weighted)
+            except torch.linalg.LinAlgError as error:  # pyright: ignore[reportPrivateImportUsage]  # it is public
                 raise self._singular("a matrix could not be factorised") from error
             found.append(p[: block.n_owners])
             explained += (p * b).sum(dtype=torch.float64).item()
@@ -77,7 +78,9 @@ class SpectralParts(TorchModel):
     """Products with a sparse matrix, and new directions of a space."""
 
     _needs_float64 = True
-    _to_pieces = to_pieces
+
+    def _to_pieces(self, blocks: list[Block]) -> list[Pieces]:
+        return to_pieces(self, blocks)
 
     def _multiply(self, blocks: list[Pieces], V: Tensor) -> Tensor:
         def rows(block: Pieces) -> Tensor:

@@ -27,7 +27,7 @@ class PairNetwork(nn.Module):
 
     def size(self, users: Vectors, items: Vectors) -> Tensor:
         """What the penalty makes small, (n,): the squares of the pair's vectors."""
-        return sum((vectors**2).sum(1) for vectors in (*users, *items))
+        return sum((vectors**2).sum(1) for vectors in (*users, *items))  # pyright: ignore[reportReturnType]  # of some
 
     def layer_weights(self) -> list[nn.Parameter]:
         """Kernels and the last layer's weights, which have a penalty of their own."""
@@ -50,13 +50,15 @@ class MLPNetwork(PairNetwork):
     """ŷ_ui = b + wᵀx_L with x_0 = [p_u; q_i] and x_l = relu(W_lᵀ x_(l-1) + b_l), equation (em-mlp)."""
 
     kinds = ("embedding",)
+    bias: Tensor
+    mlp_head: nn.Parameter
 
     def __init__(self, n_users: int, n_items: int, factors: int, layers: tuple[int, ...]):
         super().__init__()
         self.depth = len(layers)
         self.add_parameters({"bias": (), **mlp_shapes(n_users, n_items, factors, layers)})
 
-    def layer(self, n: int) -> tuple[Tensor, Tensor]:
+    def layer(self, n: int) -> tuple[nn.Parameter, nn.Parameter]:
         return getattr(self, f"kernel_{n}"), getattr(self, f"bias_{n}")
 
     def layer_weights(self) -> list[nn.Parameter]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from recbook.torch._model import TorchModel
 
 class FactorNetwork(nn.Module):
     """r̂_ui = μ + b_u + b_i + p_uᵀq_i, equation (mf-biased); without biases p_uᵀq_i alone, (mf-plain)."""
+
+    mean: Tensor
 
     def __init__(self, n_users: int, n_items: int, factors: int, biased: bool):
         super().__init__()
@@ -84,11 +86,11 @@ class SVDpp(shared.SVDpp, TorchModel):
         return (batch["weight"] * loss).sum() / batch["weight"].sum()
 
 
-Factors = tuple[Tensor, Tensor]  # vectors (n, k) and biases (n,) of users, or of items
+Factors = Sequence[Tensor]  # vectors (n, k) and biases (n,) of users, or of items
 
 
 def multiplied(
-    mine: Factors, across: Factors, side: tuple[Tensor, Tensor, Tensor], half: float, reg: float
+    mine: Factors, across: Factors, side: tuple[Tensor, ...], half: Tensor, reg: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One multiplicative update of `mine`, equation (mf-nmf-update), and the mean squared error before it.
 

@@ -56,6 +56,11 @@ class FactorizationMachine(shared.FactorizationMachine, TorchModel):
 class HybridNetwork(nn.Module):
     """r̂_ui = p_u · q_i + b_u + b_i, equation (fm-lightfm): each of the four is a sum over features."""
 
+    user_index: Tensor
+    user_value: Tensor
+    item_index: Tensor
+    item_value: Tensor
+
     def __init__(self, user_rows, item_rows, n_features: int, factors: int):
         super().__init__()
         for side, rows in (("user", user_rows), ("item", item_rows)):

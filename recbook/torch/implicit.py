@@ -65,15 +65,15 @@ class ImplicitALS(shared.ImplicitALS, TorchModel):
         return [Lists(*map(self._to_tensor, (t.owners, t.others, t.root, t.target, t.ridge))) for t in tiles]
 
     def _pass(self, tiles: list[Lists], mine: np.ndarray, others: np.ndarray, block: int) -> tuple:
-        mine, others = self._to_tensor(mine), self._to_tensor(others)
-        found, squares = mine.clone(), 0.0
-        gram = self.unobserved * (others.T @ others)
+        own, across = self._to_tensor(mine), self._to_tensor(others)
+        found, squares = own.clone(), 0.0
+        gram = self.unobserved * (across.T @ across)
         for lists in tiles:
             n = len(lists.owners)
-            start = F.pad(mine[lists.owners], (0, 0, 0, len(lists.others) - n))
+            start = F.pad(own[lists.owners], (0, 0, 0, len(lists.others) - n))
             try:
-                p, rest = block_pass(lists, start, others, gram, block)
-            except torch.linalg.LinAlgError as error:
+                p, rest = block_pass(lists, start, across, gram, block)
+            except torch.linalg.LinAlgError as error:  # pyright: ignore[reportPrivateImportUsage]  # it is public
                 raise self._singular("a matrix could not be factorised") from error
             found[lists.owners] = p[:n]
             squares += torch.square(rest).sum()

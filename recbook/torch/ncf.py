@@ -15,6 +15,8 @@ class GMFNetwork(PairNetwork):
     """ŷ_ui = b + hᵀ(p_u ⊙ q_i), equation (ncf-gmf)."""
 
     kinds = ("factors",)
+    bias: Tensor
+    gmf_head: Tensor
 
     def __init__(self, n_users: int, n_items: int, factors: int):
         super().__init__()
@@ -39,6 +41,7 @@ class NeuMFNetwork(MLPNetwork):
     """ŷ_ui = b + hᵀ(p_u ⊙ q_i) + wᵀx_L: both branches, each with vectors of its own, equation (ncf-neumf)."""
 
     kinds = ("factors", "embedding")
+    gmf_head: Tensor
 
     def __init__(self, n_users: int, n_items: int, factors: int, mlp_factors: int, layers: tuple[int, ...]):
         super().__init__(n_users, n_items, mlp_factors, layers)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,15 +23,15 @@ def similarity(kind: str, a: Table, b: Table, shrinkage: float, min_support: int
 
     a, b : values and mask, each (rows, columns), and how many ratings each row has
     """
-    (a, in_a, n_a), (b, in_b, n_b) = a, b
-    same = a is b
+    (A, in_a, n_a), (B, in_b, n_b) = a, b
+    same = A is B
 
     def over_shared(left: Tensor, right: Tensor) -> Tensor:
         return (left @ right.T).double()
 
     def settled(difference: Tensor, size: Tensor) -> Tensor:
         """0 where it is no more than what rounding makes of sums of n terms; in float32 come sums that are exact."""
-        if a.dtype == torch.float32:
+        if A.dtype == torch.float32:
             return difference
         return torch.where(difference.abs() > ROUNDING * n * size, difference, 0.0)
 
@@ -37,14 +39,14 @@ def similarity(kind: str, a: Table, b: Table, shrinkage: float, min_support: int
     if kind == "jaccard":
         s = n / (n_a[:, None] + n_b - n).clamp(min=1)
     else:
-        xy = over_shared(a, b)
-        xx = over_shared(a**2, in_b)
-        yy = xx.T if same else over_shared(in_a, b**2)
+        xy = over_shared(A, B)
+        xx = over_shared(A**2, in_b)
+        yy = xx.T if same else over_shared(in_a, B**2)
         if kind == "msd":
             s = n / (settled(xx + yy - 2 * xy, xx + yy) + n.clamp(min=1))
         elif kind == "pearson":
-            x = over_shared(a, in_b)
-            y = x.T if same else over_shared(in_a, b)
+            x = over_shared(A, in_b)
+            y = x.T if same else over_shared(in_a, B)
             v_x = settled(n * xx - x * x, n * xx)
             v_y = v_x.T if same else settled(n * yy - y * y, n * yy)
             covariance = settled(n * xy - x * y, n * (xx * yy).sqrt())
@@ -74,6 +76,12 @@ def nearest(s: Tensor, neighbors: Tensor, real: Tensor, k: int) -> Tensor:
 
 class Neighbors(TorchModel):
     """How alike rows are, and what the nearest of them say."""
+
+    # Arguments that each model declares for itself.
+    similarity: ClassVar[str]
+    shrinkage: ClassVar[float]
+    min_support: ClassVar[int]
+    k: ClassVar[int]
 
     _needs_float64 = True
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 
 from recbook.shared import sequences as shared
 from recbook.shared.sequences import cell_shapes
-from recbook.torch._histories import loss_of_steps, over_real_steps
+from recbook.torch._histories import StepNetwork, loss_of_steps, over_real_steps
 from recbook.torch._model import TorchModel
 
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
@@ -20,7 +22,7 @@ ORDER = {  # of the gates in PyTorch's stacked arrays
 }
 
 
-class RecurrentNetwork(nn.Module):
+class RecurrentNetwork(StepNetwork):
     """The states of a recurrent cell over the vectors of the steps, from a state of 0."""
 
     def __init__(self, n_items: int, factors: int, cell: str):
@@ -52,7 +54,8 @@ class RecurrentNetwork(nn.Module):
 
     def squares(self) -> Tensor:
         """Of all kernels and vectors."""
-        return sum(values.square().sum() for values in self.parameters() if values.ndim > 1)
+        kernels = [values for values in self.parameters() if values.ndim > 1]
+        return sum(values.square().sum() for values in kernels)  # pyright: ignore[reportReturnType]  # of some
 
 
 def parameters_of(network: RecurrentNetwork) -> dict[str, np.ndarray]:
@@ -97,7 +100,7 @@ class GRU4Rec(shared.GRU4Rec, TorchModel):
         return mean + self.reg * network.squares() if self.reg else mean
 
     def _get_parameters(self) -> dict[str, np.ndarray]:
-        return parameters_of(self._network)
+        return parameters_of(cast(RecurrentNetwork, self._network))
 
     def _set_parameters(self, parameters: dict[str, np.ndarray]) -> None:
         super()._set_parameters(state_of(self.cell, parameters))
@@ -135,7 +138,7 @@ class DecisionPath(shared.DecisionPath, TorchModel):
         return mean + self.reg * network.squares() if self.reg else mean
 
     def _get_parameters(self) -> dict[str, np.ndarray]:
-        return parameters_of(self._network)
+        return parameters_of(cast(RecurrentNetwork, self._network))
 
     def _set_parameters(self, parameters: dict[str, np.ndarray]) -> None:
         super()._set_parameters(state_of("gru", parameters))

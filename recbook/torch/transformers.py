@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from recbook.shared import transformers as shared
 from recbook.shared.transformers import FAR_BELOW, NORM_EPSILON, Shapes
-from recbook.torch._histories import loss_of_steps, over_real_steps, scores
+from recbook.torch._histories import StepNetwork, loss_of_steps, over_real_steps, scores
 from recbook.torch._model import TorchModel
 
 
@@ -23,11 +23,22 @@ def attention(Q: Tensor, K: Tensor, V: Tensor, allowed: Tensor) -> Tensor:
 def penalty(network: nn.Module) -> Tensor:
     """The squares of all kernels and vectors; not of gains and biases, which have a row a block."""
     kept = ("_gain", "_bias")
-    return sum(v.square().sum() for name, v in network.named_parameters() if not name.endswith(kept))
+    kernels = [v for name, v in network.named_parameters() if not name.endswith(kept)]
+    return sum(v.square().sum() for v in kernels)  # pyright: ignore[reportReturnType]  # of some
 
 
-class TransformerNetwork(nn.Module):
+class TransformerNetwork(StepNetwork):
     """Vectors of items and places, and blocks of attention and two layers; one slice of an array for each block."""
+
+    places: Tensor
+    wq: Tensor
+    wk: Tensor
+    wv: Tensor
+    wo: Tensor
+    inner: Tensor
+    inner_bias: Tensor
+    outer: Tensor
+    outer_bias: Tensor
 
     def __init__(self, shapes: Shapes, heads: int, dropout: float):
         super().__init__()
@@ -87,6 +98,10 @@ class SASRecNetwork(TransformerNetwork):
 
 class BERT4RecNetwork(TransformerNetwork):
     """States that look both ways, equation (tr-bert4rec); norm after each part, equation (tr-post)."""
+
+    mask: Tensor
+    head: Tensor
+    head_bias: Tensor
 
     def forward(self, items: Tensor, length: Tensor, kept: Tensor | None = None) -> Tensor:
         n_items = len(self.item_factors)

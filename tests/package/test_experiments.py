@@ -77,9 +77,29 @@ def test_the_scoreboard_is_of_the_data_that_is_fetched_here():
 
 
 def test_the_scoreboard_has_every_model_of_its_protocol():
-    """Models of clicks and of the next item are measured on other splits, in the chapters' own experiments."""
     public = {pair.name for pair in twins.pairs() if pair.torch.task in ("rating", "ranking")}
-    assert set(scoreboard.MODELS) == public | {"Random", "GlobalMean", "Popularity", "BiasOnly"}
+    yardsticks = [
+        name
+        for name, model in scoreboard.MODELS.items()
+        if type(model).__module__ == "recbook.numpy.introduction"
+    ]
+    assert set(scoreboard.MODELS) == public | set(yardsticks) and len(yardsticks) >= 4
+    assert list(scoreboard.MODELS)[: len(yardsticks)] == yardsticks  # the book begins with them
+
+
+def test_a_new_model_gets_its_row(monkeypatch):
+    class Newcomer(Popularity):
+        """It is public, and its chapter is that of the decompositions."""
+
+    Newcomer.__module__ = "recbook.torch.decomposition"
+    found = {name: scoreboard.wing(name) for name in ("numpy", "torch")}
+    found["torch"]["Newcomer"] = Newcomer
+    monkeypatch.setattr(scoreboard, "wing", found.__getitem__)
+    names = list(scoreboard.models())
+    assert names.index("PCA") < names.index("Newcomer") < names.index("EASE")
+    with pytest.raises(DataError, match="was never measured: make experiments ARGS=scoreboard"):
+        monkeypatch.setattr(scoreboard, "MODELS", scoreboard.models())
+        scoreboard.stamped(results.load("scoreboard")["figures"])
 
 
 def test_the_scoreboard_has_what_it_claims():
@@ -469,8 +489,11 @@ def test_a_hash_of_this_repository_survives_a_move(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "PACKAGE", tmp_path / "recbook")
     scripts = [tmp_path / "experiments" / path.name for path in SCRIPTS]
     before = {path.stem: results.code_hash(path) for path in scripts}
-    roots = ["row", "recbook.torch.implicit.BPR"]
-    part = results.part_hash(tmp_path / "experiments" / "scoreboard.py", roots)
+
+    def of_row(model: str) -> str:
+        return results.part_hash(tmp_path / "experiments" / "scoreboard.py", ["row", model])
+
+    rows = of_row("recbook.torch.implicit.BPR"), of_row("recbook.torch.implicit.EASE")
 
     module = tmp_path / "recbook" / "torch" / "implicit.py"
     text = module.read_text("utf-8")
@@ -494,12 +517,15 @@ def test_a_hash_of_this_repository_survives_a_move(tmp_path, monkeypatch):
         moved = moved.replace("from recbook import sampling\n", "from recbook import draws as sampling\n")
         path.write_text(moved, "utf-8")
     assert {path.stem: results.code_hash(path) for path in scripts} == before
-    assert results.part_hash(tmp_path / "experiments" / "scoreboard.py", roots) == part
+    assert (of_row("recbook.torch.implicit.BPR"), of_row("recbook.torch.linear.EASE")) == rows
 
     change(module.with_name("linear.py"), "add_(self.reg)", "add_(2 * self.reg)")
     after = {path.stem: results.code_hash(path) for path in scripts}
-    assert {name for name in after if after[name] != before[name]} == {"ncf", "scoreboard", "sequences"}
-    assert results.part_hash(tmp_path / "experiments" / "scoreboard.py", roots) == part
+    assert {name for name in after if after[name] != before[name]} == {"ncf", "sequences"}
+    assert (
+        of_row("recbook.torch.implicit.BPR") == rows[0]
+    )  # the scoreboard finds its models; each row has its own hash
+    assert of_row("recbook.torch.linear.EASE") != rows[1]
 
 
 def test_what_runs_was_reached():

@@ -134,6 +134,26 @@ def test_a_history_is_any_iterable_and_is_read_once(name, wing):
 
 
 @BOTH
+@pytest.mark.parametrize(
+    "name, changes, best",
+    [
+        ("MatrixFactorization", {"loss": "logistic", "negatives": 0}, 1),
+        ("FactorizationMachine", {"loss": "logistic", "negatives": 0}, 1),
+        ("ImplicitALS", {"confidence": "ratings", "unobserved": 0.1}, 5),
+        ("PureSVD", {}, 5),
+    ],
+)
+def test_a_table_without_ratings_says_what_was_liked_as_a_list_does(name, changes, best, wing):
+    rng = np.random.default_rng(0)
+    users, items = np.divmod(rng.permutation(96)[:60], 8)
+    train = Interactions(users, items, np.where(rng.random(60) < 0.5, best, best - 1.0))
+    model = make(wing, name, **changes).fit(train, progress=False)
+    table = Interactions(np.array(["Eve", "Eve"]), items[:2])
+    expected = model.score_matrix(histories={"Eve": items[:2].tolist()})
+    np.testing.assert_array_equal(model.score_matrix(histories=table), expected)
+
+
+@BOTH
 def test_a_mapping_gives_the_ratings(wing):
     for name in ("UserKNN", "MatrixFactorization", "PCA", "SlopeOne", "ALS", "NMF", "SVDpp"):
         model = fitted(wing, name)

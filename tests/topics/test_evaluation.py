@@ -439,7 +439,22 @@ class NanRatings(GlobalMean):
         return np.full(len(users), np.nan)
 
 
+def with_users_as_text() -> Interactions:
+    df = TEST.to_frame()
+    return Interactions.from_frame(df.assign(user=df.user.astype(str)))
+
+
 BAD = {
+    "users of another kind": (
+        lambda: evaluate(popularity(), with_users_as_text(), ["ndcg@2"], unknown="nan"),
+        ValueError,
+        ("column `user` holds strings, such as '1'", "on integers", "df['user'].astype(int)"),
+    ),
+    "items of another kind": (
+        lambda: evaluate(mean(), Interactions([1], [7], [3.0])),
+        ValueError,
+        ("column `item` holds integers, such as 7", "on strings", "df['item'].astype(str)"),
+    ),
     "no model": (lambda: evaluate("UserKNN", TEST), TypeError, ("`model`", "str")),
     "no fit": (lambda: evaluate(GlobalMean(), TEST), NotFittedError, ("GlobalMean", ".fit(train)")),
     "no data": (lambda: evaluate(mean(), TEST.to_frame().to_numpy()), TypeError, ("ndarray", "from_frame")),
