@@ -18,7 +18,7 @@ PARTS = (
     "site", "citations", "docstrings", "figures", "tabs", "diagrams", "page_head", "page_foot",
     "parts", "book_map", "status", "linked_tests", "sources", "testpages", "scoreboard", "benchmarks", "headline",
     "tools", "which_model", "folds", "quizzes", "hints", "workshop", "search", "terms", "names", "reference",
-    "previews", "filters", "solutions", "tables", "accessible",
+    "previews", "filters", "solutions", "accessible", "tables",
 )  # fmt: skip
 
 

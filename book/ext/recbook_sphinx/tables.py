@@ -40,14 +40,13 @@ def padding(text: str, most: int) -> str:
 
 def arranged(table: str) -> str:
     """A table with its columns of words marked, and its figures of one column made equally long."""
-    rows = ROW.findall(table)
+    rows = ROW.findall(table.partition("</thead>")[2] or table)
     if SPANNED.search(table) or not rows:
         return table
-    grid = [[(name, text_of(inner)) for name, _, inner in CELL.findall(row)] for row in rows]
     frame = "dataframe" in table[:120]
-    body = [row for row in grid if any(name == "td" for name, _ in row)]
+    body = [[text_of(inner) for _, _, inner in CELL.findall(row)] for row in rows]
     width = max((len(row) for row in body), default=0)
-    columns = [[row[i][1] for row in body if len(row) == width] for i in range(width)]
+    columns = [[row[i] for row in body if len(row) == width] for i in range(width)]
     words = [frame and is_words(column) for column in columns]
     most = [
         max((len(m[1]) for text in column if (m := DECIMAL.fullmatch(text))), default=0) for column in columns
