@@ -9,9 +9,7 @@ once and takes a core for nothing, or sleep, which frees the core and has to be 
 machine. Beside another process it takes the core from the very thread that it waits for.
 
 Each setting has a process of its own, because libraries read theirs when they are imported. `busy` means beside as many
-endless loops as there are cores. Seconds are the median of the rounds. A round of an idle run counts only where other
-processes of this machine took less than a tenth of a core meanwhile; a figure is nan where no such round came within
-half a minute.
+endless loops as there are cores. Seconds are the median of the rounds.
 """
 
 from __future__ import annotations
@@ -39,6 +37,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     "spin-10000": {"GOMP_SPINCOUNT": "10000"},
     "spin-100000": {"GOMP_SPINCOUNT": "100000"},
     "one-thread": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"},
+    "kmp-0": {"KMP_BLOCKTIME": "0"},  # of LLVM's and Intel's OpenMP: libgomp does not know it
     "blas-16": {"OPENBLAS_THREAD_TIMEOUT": "16"},
     "blas-4": {"OPENBLAS_THREAD_TIMEOUT": "4"},
 }
@@ -47,8 +46,6 @@ WAITS = {
     "OPENBLAS_THREAD_TIMEOUT", "TF_NUM_INTRAOP_THREADS",
 }  # fmt: skip
 TOO_LONG = 12  # seconds, after which a kernel is not run again
-QUIET = 0.1  # cores that other processes take on a machine that we call idle
-PATIENCE = 30  # seconds to wait for rounds that count
 LOOP = "while True: pass"
 
 
@@ -74,8 +71,16 @@ def kernels() -> dict[str, Callable[[], object]]:
         for _ in range(60):
             a = np.linalg.inv(a) @ a + 300 * np.eye(300)
 
+    def small() -> None:
+        import torch
+
+        x = torch.ones(50_000)  # a little more than PyTorch gives to one thread
+        for _ in range(5_000):
+            x.mul_(1.0)
+
     return {
         "numpy": numpy,
+        "small": small,
         "als": fit("torch", "ImplicitALS", epochs=3),
         "bpr": fit("torch", "BPR", epochs=1),
         "sasrec": fit("torch", "SASRec", epochs=1),
@@ -84,35 +89,18 @@ def kernels() -> dict[str, Callable[[], object]]:
     }
 
 
-def work(names: list[str], rounds: int, idle: bool) -> None:
-    """Time these kernels in this process, a first run left out, and print the seconds.
-
-    idle : a round counts only where other processes took less than a tenth of a core meanwhile.
-    """
+def work(names: list[str], rounds: int) -> None:
+    """Time these kernels in this process, a first run left out, and print the seconds."""
     known, found = kernels(), {}
     for name in names:
         known[name]()
         took: list[float] = []
-        ends = time.monotonic() + PATIENCE
-        while len(took) < rounds and sum(took) < TOO_LONG and time.monotonic() < ends:
-            seconds, cores = others(known[name])
-            if not idle or cores < QUIET:
-                took.append(seconds)
-        found[name] = statistics.median(took) if took else float("nan")
+        while len(took) < rounds and sum(took) < TOO_LONG:
+            started = time.perf_counter()
+            known[name]()
+            took.append(time.perf_counter() - started)
+        found[name] = statistics.median(took)
     print("SECONDS", json.dumps(found))
-
-
-def others(call: Callable[[], object]) -> tuple[float, float]:
-    """The seconds that a call takes, and the cores that other processes take meanwhile."""
-    import psutil
-
-    def used() -> float:
-        return sum(psutil.cpu_times()[:3]) - time.process_time()  # user, nice and system of all, less our own
-
-    before, started = used(), time.perf_counter()
-    call()
-    seconds = time.perf_counter() - started
-    return seconds, (used() - before) / seconds
 
 
 @contextlib.contextmanager
@@ -131,7 +119,6 @@ def measure(setting: str, names: list[str], rounds: int, loops: int) -> dict[str
     env = {name: value for name, value in os.environ.items() if name not in WAITS} | SETTINGS[setting]
     env |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, __file__, "--work", *names, "--rounds", str(rounds)]
-    command += ["--runs", "busy" if loops else "idle"]
     with busy(loops):
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     line = next(line for line in done.stdout.splitlines() if line.startswith("SECONDS "))
@@ -141,13 +128,13 @@ def measure(setting: str, names: list[str], rounds: int, loops: int) -> dict[str
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
-    parser.add_argument("--kernels", nargs="+", default=["numpy", "als", "bpr", "sasrec"])
+    parser.add_argument("--kernels", nargs="+", default=["numpy", "small", "als", "bpr", "sasrec"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--runs", nargs="+", default=["idle", "busy"], choices=["idle", "busy"])
     parser.add_argument("--work", nargs="+", help="time these kernels in this very process")
     chosen = parser.parse_args()
     if chosen.work:
-        work(chosen.work, chosen.rounds, idle=chosen.runs == ["idle"])
+        work(chosen.work, chosen.rounds)
         return 0
     loops = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     print(f"| run | setting | {' | '.join(chosen.kernels)} |")

@@ -22,6 +22,7 @@ import pandas as pd
 
 import recbook
 from recbook import splits
+from recbook.core import thread_pools
 from recbook.evaluation import cross_validate, evaluate
 from recbook.interactions import Interactions
 from recbook.recommender import Recommender
@@ -243,6 +244,7 @@ def parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0, or 1 after a line that says what is wrong."""
     arguments = parser().parse_args(words)
+    thread_pools.let_sleep()  # the framework comes with the model
     try:
         check_out(arguments)
         arguments.run(arguments)
