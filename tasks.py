@@ -219,7 +219,9 @@ def build_book(fresh: bool) -> None:
     options = ["--all"] if fresh else []
     if fresh:  # Sphinx keeps a page of source code whose file looks older than the page, --all or not
         shutil.rmtree(HTML / "_modules", ignore_errors=True)
-    if (HTML / "_static").is_file():  # left by a build that failed early: the theme put its logo in the folder's place
+    if (
+        HTML / "_static"
+    ).is_file():  # left by a build that failed early: the theme put its logo in the folder's place
         (HTML / "_static").unlink()
     jupyter_book = BIN / ("jupyter-book.exe" if os.name == "nt" else "jupyter-book")
     must(jupyter_book, "build", ".", "-W", "-n", "--keep-going", *options)
@@ -846,7 +848,9 @@ def clean(arguments: argparse.Namespace) -> None:
             for folder in (ROOT / top).glob(pattern):
                 shutil.rmtree(folder, ignore_errors=True)
     if COPIES.is_dir():
-        print(f"Kept: {COPIES.relative_to(ROOT)}, your copies of the chapters. Remove the folder to be rid of them.")
+        print(
+            f"Kept: {COPIES.relative_to(ROOT)}, your copies of the chapters. Remove the folder to be rid of them."
+        )
 
 
 def show_help(arguments: argparse.Namespace) -> None:
@@ -894,7 +898,10 @@ def parser() -> argparse.ArgumentParser:
     )
     made["serve"].add_argument("--port", type=int, default=8000)
     made["lab"].add_argument(
-        "--reset", nargs="+", metavar="CHAPTER", help="begin these copies anew, keep yours aside, and open nothing"
+        "--reset",
+        nargs="+",
+        metavar="CHAPTER",
+        help="begin these copies anew, keep yours aside, and open nothing",
     )
     made["lab"].set_defaults(options=[])
     made["clean"].add_argument("--all", action="store_true", help="remove .venv and .venv-lowest too")

@@ -1,8 +1,10 @@
 """How threads that have nothing to do should wait: measured on an idle machine and on a busy one.
 
-    python benchmarks/_waiting.py                    # every setting, idle and busy: about ten minutes
+    python benchmarks/_waiting.py           # every setting, idle and busy: about a quarter of an hour
     python benchmarks/_waiting.py --settings default spin-1000 --kernels als
-    setsid sh -c "echo -20 >/proc/self/autogroup; python benchmarks/_waiting.py --runs idle"    # on a busy Linux, as root
+
+    # Where others compute on the same Linux, too, as root: the scheduler lets these processes go first.
+    setsid sh -c "echo -20 >/proc/self/autogroup; python benchmarks/_waiting.py"
 
 A pool of threads that shares out a small sum waits for its last thread. While it waits, it can spin, which answers at
 once and takes a core for nothing, or sleep, which frees the core and has to be woken. Spinning costs nothing on an idle
@@ -37,7 +39,11 @@ SETTINGS: dict[str, dict[str, str]] = {
     "spin-10000": {"GOMP_SPINCOUNT": "10000"},
     "spin-100000": {"GOMP_SPINCOUNT": "100000"},
     "one-thread": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"},
-    "kmp-0": {"KMP_BLOCKTIME": "0"},  # of LLVM's and Intel's OpenMP: libgomp does not know it
+    "kmp-0": {
+        "KMP_BLOCKTIME": "0"
+    },  # of LLVM's and Intel's OpenMP, on macOS and Windows: libgomp does not know it
+    "kmp-1": {"KMP_BLOCKTIME": "1"},  # milliseconds; to try on Linux, set LD_PRELOAD to their library
+    "blas-20": {"OPENBLAS_THREAD_TIMEOUT": "20"},
     "blas-16": {"OPENBLAS_THREAD_TIMEOUT": "16"},
     "blas-4": {"OPENBLAS_THREAD_TIMEOUT": "4"},
 }

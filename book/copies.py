@@ -1,7 +1,7 @@
 """The copies of the chapters that `make lab` opens: _build/lab/NAME.ipynb, for a reader to run, change and keep.
 
-A copy is made where it is missing. It is made anew where its chapter has changed, unless the reader has changed it, too:
-what a reader has written is never overwritten. `reset` begins one anew, and puts the reader's own aside.
+A copy is made where it is missing. It is made anew where its chapter has changed, unless the reader has changed it,
+too: what a reader has written is never overwritten. `reset` begins one anew, and puts the reader's own aside.
 """
 
 from __future__ import annotations
@@ -92,13 +92,17 @@ def reset(names: Iterable[str], folder: Path = FOLDER) -> str:
     names = list(names)
     for name in names:
         if name not in library.chapter_names():
-            raise UnknownChapter(f"There is no chapter {name}. There are: {', '.join(library.chapter_names())}.")
+            raise UnknownChapter(
+                f"There is no chapter {name}. There are: {', '.join(library.chapter_names())}."
+            )
     lines = []
     for name in names:
         path = path_of(name, folder)
         aside = put_aside(path) if path.is_file() and is_changed(path) else None
         write(name, folder)
-        lines.append(f"{name} is as in the book again" + (f"; your version is {aside.name}." if aside else "."))
+        lines.append(
+            f"{name} is as in the book again" + (f"; your version is {aside.name}." if aside else ".")
+        )
     return "\n".join([*lines, "Where one is open in JupyterLab: File, Reload Notebook from Disk."])
 
 

@@ -41,20 +41,20 @@ below; new readers begin with [{title}]({first}).
 HOW = f"""\
 ## How to work with a chapter
 
-- **The chapters here are your copies**, in the folder `_build/lab`. Change them as you like: they are kept when you close
-  JupyterLab, when the book changes, and by `make clean`. To begin one anew, run
+- **The chapters here are your copies**, in the folder `_build/lab`. Change them as you like: they are kept when you
+  close JupyterLab, when the book changes, and by `make clean`. To begin one anew, run
   `{copies.RESET.format("neighbors")}` in a terminal; your own version is put aside.
-- **Begin** with *Run → Restart Kernel and Run All Cells…* (or the button ⏩). On an idle machine with two cores a chapter
-  takes less than a minute. You can read the chapters in any order, and none needs another to have run. Then change
-  numbers and run single cells with Shift+Enter.
-- **Frameworks**: under each heading **PyTorch** and **Keras** the same code stands twice. Read and run the one that you
-  know. Where a framework is not installed, its cells are passed over.
-- **Exercises** stand at the end. Put your answer in place of the `...` and run the cell: its check says *right*, or what
-  went wrong. The hints unfold below each exercise, and the **solution** stands under a folded heading. Look at it when you
-  have an answer of your own.
+- **Begin** with *Run → Restart Kernel and Run All Cells…* (or the button ⏩). On an idle machine with two cores a
+  chapter takes less than a minute. You can read the chapters in any order, and none needs another to have run. Then
+  change numbers and run single cells with Shift+Enter.
+- **Frameworks**: under each heading **PyTorch** and **Keras** the same code stands twice. Read and run the one that
+  you know. Where a framework is not installed, its cells are passed over.
+- **Exercises** stand at the end. Put your answer in place of the `...` and run the cell: its check says *right*, or
+  what went wrong. The hints unfold below each exercise, and the **solution** stands under a folded heading. Look at
+  it when you have an answer of your own.
 - **Code that draws** is folded; click on the three dots to read it.
-- **A GPU** is used when you ask for it with `RECBOOK_GPU=1 make lab`. Without that, chapters compute on the processor, so
-  that their numbers are the book's. The page *Running the book* says what changes.
+- **A GPU** is used when you ask for it with `RECBOOK_GPU=1 make lab`. Without that, chapters compute on the
+  processor, so that their numbers are the book's. The page *Running the book* says what changes.
 
 This notebook is made anew whenever `make lab` runs, so keep notes in a file of your own.
 """
@@ -199,7 +199,9 @@ def write(path: Path = START) -> Path:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Write what `make lab` opens.")
-    parser.add_argument("--reset", nargs="+", metavar="CHAPTER", help="begin these copies anew, and do nothing else")
+    parser.add_argument(
+        "--reset", nargs="+", metavar="CHAPTER", help="begin these copies anew, and do nothing else"
+    )
     chosen = parser.parse_args(arguments)
     if chosen.reset:
         try:

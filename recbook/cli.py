@@ -17,12 +17,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from recbook.core import thread_pools
+
+thread_pools.let_sleep()  # NumPy and the frameworks read it when they are imported
+
 import numpy as np
 import pandas as pd
 
 import recbook
 from recbook import splits
-from recbook.core import thread_pools
 from recbook.evaluation import cross_validate, evaluate
 from recbook.interactions import Interactions
 from recbook.recommender import Recommender
@@ -244,7 +247,6 @@ def parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0, or 1 after a line that says what is wrong."""
     arguments = parser().parse_args(words)
-    thread_pools.let_sleep()  # the framework comes with the model
     try:
         check_out(arguments)
         arguments.run(arguments)

@@ -26,7 +26,9 @@ CHAPTERS = ("matplotlib", "jupyterlab")
 BACKENDS = ("tensorflow", "jax", "torch")
 QUOTAS = ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us")  # of both versions of Linux' control groups
 LEAST_MEMORY = 4 * 2**30  # what a chapter takes with both frameworks, and the rest of the desktop beside it
-TOO_SLOW = 10  # times as long with all threads as with one; on an idle machine with two cores it is about twice
+TOO_SLOW = (
+    10  # times as long with all threads as with one; on an idle machine with two cores it is about twice
+)
 PATIENCE = 300  # seconds for one framework to start: the first import after an installation is slow
 MARKS = {"ok": "ok   ", "note": "note ", "fault": "FAULT"}
 
@@ -159,9 +161,9 @@ def check_waiting(times: float) -> Iterator[Finding]:
     if times <= TOO_SLOW:
         return
     text = f"many small sums take PyTorch {times:g} times as long with all threads as with one"
-    if thread_pools.waits(os.environ):
-        how = f"{thread_pools.SPINS}={thread_pools.TURNS}"
-        remedy = f"Its threads spin while they wait. `make lab` lets them sleep; elsewhere set {how} before Python starts."
+    if missing := thread_pools.waits(os.environ):
+        how = " ".join(f"{name}={value}" for name, value in missing.items())
+        remedy = f"Its threads spin while they wait. `make lab` lets them sleep; elsewhere set before Python: {how}"
     else:
         remedy = "The machine is busy. Give PyTorch one thread: OMP_NUM_THREADS=1 make lab"
     yield Finding("waiting", "note", text, remedy)
@@ -218,7 +220,9 @@ def granted_cores() -> float:
     return min([cores, *quotas()])
 
 
-def quotas(groups: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")) -> Iterator[float]:
+def quotas(
+    groups: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")
+) -> Iterator[float]:
     """The cores that each control group grants in which this process is, on Linux; none where there is no limit."""
     for line in groups.read_text().splitlines() if groups.is_file() else ():
         _, names, path = line.split(":", 2)
@@ -244,7 +248,9 @@ def check_machine() -> Iterator[Finding]:
     cores, granted = os.cpu_count() or 1, granted_cores()
     asked = os.environ.get("OMP_NUM_THREADS")
     few = max(1, int(granted))
-    text = f"{cores} processors" + (f", {granted:g} of them granted to this process" if granted < cores else "")
+    text = f"{cores} processors" + (
+        f", {granted:g} of them granted to this process" if granted < cores else ""
+    )
     text += f", OMP_NUM_THREADS={asked}" if asked else ""
     threads = int(asked) if asked and asked.isdigit() else cores
     if threads > granted:

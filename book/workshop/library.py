@@ -97,7 +97,9 @@ def equation_numbers() -> dict[str, int]:
 @cache
 def exercise_numbers() -> dict[str, int]:
     """Label -> number, counted through the whole book as its pages do."""
-    labels = [match["label"] for name in chapter_names() for text in texts(name) for match in BOX.finditer(text)]
+    labels = [
+        match["label"] for name in chapter_names() for text in texts(name) for match in BOX.finditer(text)
+    ]
     return {label: number for number, label in enumerate(labels, start=1)}
 
 

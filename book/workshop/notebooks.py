@@ -138,7 +138,9 @@ def with_head(cell: dict, theirs: dict, name: str) -> list[dict]:
     needs = "\n".join(f"- {inline(linked(need), name, LAB)}" for need in chapter.prerequisites)
     takes = [f"{chapter.minutes} minutes to read"] if chapter.minutes else []
     takes += [f"{chapter.run['seconds']} seconds to run"] if chapter.run else []
-    head = f"{', '.join(takes)}\n\n**After this chapter you can**\n\n{goals}\n\n**Before you start**\n\n{needs}"
+    head = (
+        f"{', '.join(takes)}\n\n**After this chapter you can**\n\n{goals}\n\n**Before you start**\n\n{needs}"
+    )
     first, rest = copy.deepcopy(cell), copy.deepcopy(cell)
     first["source"], rest["source"] = plain(text[:end], name, LAB), plain(text[end:], name, LAB)
     rest["id"] += "-text"
@@ -146,9 +148,7 @@ def with_head(cell: dict, theirs: dict, name: str) -> list[dict]:
 
 
 def folded_hints(exercise: Exercise) -> str:
-    lines = [
-        details(f"Hint {number}", numbered(text)) for number, text in enumerate(exercise.hints, start=1)
-    ]
+    lines = [details(f"Hint {number}", numbered(text)) for number, text in enumerate(exercise.hints, start=1)]
     return "\n\n".join([*lines, f"Running `{exercise.call}.hint()` in a cell prints the hints, too."])
 
 

@@ -200,7 +200,9 @@ def citation(keys: list[str], told: bool, form: Form) -> str:
     """Papers in a sentence, "Hug (2020)", or after it, "(Hug, 2020)"."""
     papers = [(library.papers()[key], form.cited(key)) for key in keys]
     if told:
-        papers = [(f"{who} ({year})", to) for paper, to in papers for who, _, year in [paper.rpartition(", ")]]
+        papers = [
+            (f"{who} ({year})", to) for paper, to in papers for who, _, year in [paper.rpartition(", ")]
+        ]
     named = [f"[{paper}]({to})" if to else paper for paper, to in papers]
     return ", ".join(named) if told else f"({'; '.join(named)})"
 

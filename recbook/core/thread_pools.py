@@ -1,13 +1,13 @@
 """How many threads the libraries have, and how a thread waits that has nothing to do.
 
-PyTorch shares out every small sum among the cores with OpenMP, and waits for the last thread. On Linux that is GNU's
-library, libgomp, whose threads spin while they wait: each keeps its core, in order to answer at once. Beside a process
-that keeps the cores busy, spinning threads take the core from the very thread that they wait for, and a chapter takes
-many times as long. So the book lets a thread spin for a moment, and then sleep.
+PyTorch and NumPy share out small sums among the cores, and wait for the last thread. By default a waiting thread
+spins: it keeps its core, in order to answer at once. Beside a process that keeps the cores busy, spinning threads take
+the core from the very thread that they wait for, and a chapter takes many times as long. So the book lets a thread spin
+for some microseconds, and then sleep. TensorFlow has threads of its own, which these variables do not concern.
 
-A library reads its variables when it is loaded, so that `let_sleep()` comes before the first framework. `import recbook`
-does not call it, because a program of one's own decides for itself; the lab, the tests and the command line do. What a
-variable is set to already stays. Standard library only, because tasks.py uses it before anything is installed.
+A library reads its variables when it is loaded, so that `let_sleep()` comes before NumPy. `import recbook` does not
+call it, because a program of one's own decides for itself; the lab, the tests and the command line do. What a variable
+is set to already stays. Standard library only, because tasks.py uses it before anything is installed.
 """
 
 from __future__ import annotations
@@ -20,10 +20,35 @@ from collections.abc import Mapping, MutableMapping
 from recbook.core.instruction_set import with_xla_flag
 
 COUNTS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
-SPINS = "GOMP_SPINCOUNT"
-TURNS = "1000"
-INSTEAD = ("OMP_WAIT_POLICY",)  # who has set it has decided
-NAMES = (*COUNTS, SPINS, *INSTEAD)
+# Chosen with benchmarks/_waiting.py on 2 cores (AMD EPYC), seconds on an idle machine and beside two endless loops:
+#
+#                                   many small sums      ImplicitALS, 3 epochs
+#                                    idle     busy         idle     busy
+#   libgomp, default                  .05      9.4          .7       27
+#   OMP_WAIT_POLICY=PASSIVE           .23      .36          .6       .9
+#   GOMP_SPINCOUNT=100                .21      .44          .7       1.0
+#   GOMP_SPINCOUNT=1000               .07      .36          .6       1.0
+#   GOMP_SPINCOUNT=10000              .06      3.0          .7       2.5
+#   Intel's OpenMP, default           .06      .31          .7       12.6
+#   KMP_BLOCKTIME=1                   .08      .58          .7       3.5
+#   KMP_BLOCKTIME=0                   .23      .42          .6       .8
+#
+#                                   NumPy's inverses and products, 300 by 300
+#   OpenBLAS, default                 .25      7.9
+#   OPENBLAS_THREAD_TIMEOUT=20        .37      1.9
+#   OPENBLAS_THREAD_TIMEOUT=16        .32      .9
+#   OPENBLAS_THREAD_TIMEOUT=4         .27      .9
+WAITS = {
+    "GOMP_SPINCOUNT": "1000",  # turns; of libgomp, PyTorch's library on Linux
+    "KMP_BLOCKTIME": "1",  # milliseconds; of LLVM's and Intel's OpenMP, PyTorch's library on macOS and Windows
+    "OPENBLAS_THREAD_TIMEOUT": "16",  # as a power of two, in cycles of the processor; of NumPy's OpenBLAS
+}
+INSTEAD = {  # who has set one of these has decided
+    "GOMP_SPINCOUNT": ("OMP_WAIT_POLICY",),
+    "KMP_BLOCKTIME": ("OMP_WAIT_POLICY",),
+}
+READERS = {"GOMP_SPINCOUNT": "torch", "OPENBLAS_THREAD_TIMEOUT": "numpy"}  # on Linux: what loads the library
+NAMES = (*COUNTS, *WAITS, "OMP_WAIT_POLICY")
 
 
 def counts(count: int, environ: Mapping[str, str]) -> dict[str, str]:
@@ -36,28 +61,35 @@ def counts(count: int, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def waits(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that let waiting threads sleep; none where `environ` says already how they wait."""
-    return {} if any(name in environ for name in (SPINS, *INSTEAD)) else {SPINS: TURNS}
+    """The variables that let waiting threads sleep; none of a library that `environ` tells already how to wait."""
+    return {
+        name: value
+        for name, value in WAITS.items()
+        if not any(other in environ for other in (name, *INSTEAD.get(name, ())))
+    }
 
 
 def let_sleep(environ: MutableMapping[str, str] | None = None) -> None:
-    """Set the variables in `environ` (default: this process's own environment, before PyTorch is imported).
+    """Set the variables in `environ` (default: this process's own environment, before NumPy is imported).
 
-    Where this process has PyTorch already, they come too late, and a UserWarning says so.
+    Where this process has a library already that reads one of them, it comes too late, and a UserWarning says so.
     """
-    mine = environ is None or environ is os.environ
-    environ = os.environ if environ is None else environ
+    mine = environ is None
+    environ = os.environ if mine else environ
     added = waits(environ)
     environ.update(added)
-    if added and mine and spins():
+    if mine and (late := too_late(added)):
+        wanted = " ".join(f"{name}={value}" for name, value in late.items())
         warnings.warn(
-            f"PyTorch was imported before recbook could set {SPINS}: its threads will spin while they wait. Where other "
-            f"processes keep this machine busy, set {SPINS}={TURNS} before Python starts or import it later.",
+            f"{' and '.join(READERS[name] for name in late)} came before recbook could say how threads wait, so that "
+            f"they spin. Where other processes keep this machine busy, set {wanted} before Python starts, or begin "
+            "with `from recbook import notebook`.",
             stacklevel=3,
         )
 
 
-def spins() -> bool:
-    """Whether this process has PyTorch already, with libgomp and threads that wait for each other."""
-    torch = sys.modules.get("torch")
-    return torch is not None and sys.platform == "linux" and torch.get_num_threads() > 1
+def too_late(added: Mapping[str, str]) -> dict[str, str]:
+    """Those of the variables whose readers are there already and have threads that wait for each other."""
+    if sys.platform != "linux" or os.cpu_count() == 1 or os.environ.get("OMP_NUM_THREADS") == "1":
+        return {}
+    return {name: value for name, value in added.items() if READERS.get(name) in sys.modules}

@@ -143,8 +143,16 @@ def test_a_container_that_grants_fewer_cores_than_the_machine_has(monkeypatch, t
     ("group", "files", "granted"),
     [
         ("0::/", {"cpu.max": "150000 100000\n"}, [1.5]),
-        ("0::/a/b", {"a/cpu.max": "100000 100000", "a/b/cpu.max": "max 100000", "cpu.max": "max 100000"}, [1.0]),
-        ("4:memory:/x\n2:cpu,cpuacct:/x", {"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"}, [0.5]),
+        (
+            "0::/a/b",
+            {"a/cpu.max": "100000 100000", "a/b/cpu.max": "max 100000", "cpu.max": "max 100000"},
+            [1.0],
+        ),
+        (
+            "4:memory:/x\n2:cpu,cpuacct:/x",
+            {"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"},
+            [0.5],
+        ),
         ("2:cpu:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, []),
         ("0::/", {}, []),
     ],
@@ -175,7 +183,8 @@ def test_threads_that_hinder_each_other(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     found = one(doctor.check_waiting(140.0))
     assert found.state == "note" and "140 times as long" in found.text and "GOMP_SPINCOUNT=" in found.remedy
-    thread_pools.let_sleep()
+    for name, value in thread_pools.WAITS.items():
+        monkeypatch.setenv(name, value)
     assert "OMP_NUM_THREADS=1 make lab" in one(doctor.check_waiting(140.0)).remedy
     monkeypatch.setattr(doctor, "try_wing", lambda wing: answer("RECBOOK 2.13.0 cpu 2 140.0\n"))
     monkeypatch.setattr(doctor, "has_nvidia_driver", lambda: False)
