@@ -269,13 +269,14 @@ def lab(arguments: argparse.Namespace) -> None:
         return
     data()
     must(PYTHON, ROOT / "book" / "lab.py")  # writes what is missing: start.ipynb and the copies
-    call(PYTHON, "-m", "jupyter", "lab", START, *lab_options(arguments.options), env=lab_environment())
+    call(PYTHON, "-m", "jupyter", "lab", *lab_options(arguments.options), env=lab_environment())
 
 
 def lab_options(given: list[str]) -> list[str]:
-    """The options of JupyterLab: the project is its folder, and the superuser, as in a container, may start it."""
+    """The options of JupyterLab: its folder and its first page; the superuser, as in a container, may start it."""
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    return [f"--ServerApp.root_dir={ROOT}", *(["--allow-root"] if is_root else []), *given]
+    first = f"--LabApp.default_url=/lab/tree/{START.relative_to(ROOT).as_posix()}"  # also where no browser opens it
+    return [f"--ServerApp.root_dir={ROOT}", first, *(["--allow-root"] if is_root else []), *given]
 
 
 def lab_environment() -> dict[str, str]:

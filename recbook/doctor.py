@@ -214,10 +214,14 @@ def total_memory() -> int | None:
         return None
 
 
+def visible_cores() -> int:
+    """How many cores this process sees, and gives a thread each; fewer than the machine has under taskset."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def granted_cores() -> float:
-    """How many cores this process may use: fewer than the machine has where a container or taskset says so."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min([cores, *quotas()])
+    """How many cores this process may use: fewer than it sees where a container has been given a quota."""
+    return min([visible_cores(), *quotas()])
 
 
 def quotas(
@@ -252,7 +256,7 @@ def check_machine() -> Iterator[Finding]:
         f", {granted:g} of them granted to this process" if granted < cores else ""
     )
     text += f", OMP_NUM_THREADS={asked}" if asked else ""
-    threads = int(asked) if asked and asked.isdigit() else cores
+    threads = int(asked) if asked and asked.isdigit() else visible_cores()
     if threads > granted:
         remedy = f"More threads than processors are slow. Set it before Python starts: OMP_NUM_THREADS={few} make lab"
         yield Finding("threads", "note", text, remedy)
