@@ -132,24 +132,27 @@ def check_torch() -> Iterator[Finding]:
 
 
 def slowdown() -> float:
-    """How many times as long PyTorch takes for many small sums with all its threads as with one."""
+    """How many times as long a fit of many small sums takes PyTorch with all its threads as with one."""
     import time
 
+    import numpy as np
     import torch
 
-    x = torch.ones(50_000)  # a little more than PyTorch gives to one thread
+    from recbook.interactions import Interactions
+    from recbook.torch import ImplicitALS
+
+    users, items = np.unique(np.random.default_rng(0).integers(0, [[900], [1600]], (2, 60_000)), axis=1)
+    x = Interactions(users=users, items=items)
 
     def seconds(threads: int) -> float:
         torch.set_num_threads(threads)
-        x.mul_(1.0)
         started = time.perf_counter()
-        for _ in range(300):
-            x.mul_(1.0)
+        ImplicitALS(epochs=1, device="cpu").fit(x, progress=False)
         return time.perf_counter() - started
 
     threads = torch.get_num_threads()
-    with_all, with_one = seconds(threads), seconds(1)
-    torch.set_num_threads(threads)
+    with_one = min(seconds(1), seconds(1))  # the first prepares
+    with_all = seconds(threads)
     return round(with_all / with_one, 1)
 
 
@@ -160,7 +163,7 @@ def check_waiting(times: float) -> Iterator[Finding]:
     """
     if times <= TOO_SLOW:
         return
-    text = f"many small sums take PyTorch {times:g} times as long with all threads as with one"
+    text = f"a fit takes PyTorch {times:g} times as long with all its threads as with one"
     if missing := thread_pools.waits(os.environ):
         how = " ".join(f"{name}={value}" for name, value in missing.items())
         remedy = f"Its threads spin while they wait. `make lab` lets them sleep; elsewhere set before Python: {how}"

@@ -431,7 +431,12 @@ def test_links_of_a_copy_lead_to_copies_and_to_papers(name) -> None:
 @contextlib.contextmanager
 def jupyterlab(home: Path):
     """JupyterLab as `make lab` starts it, on a copy of its own; yields its address."""
-    options = ["--no-browser", "--port=0", "--IdentityProvider.token=t", "--LabApp.expose_app_in_browser=True"]
+    options = [
+        "--no-browser",
+        "--port=0",
+        "--IdentityProvider.token=t",
+        "--LabApp.expose_app_in_browser=True",
+    ]
     command = [sys.executable, "-m", "jupyter", "lab", *tasks.lab_options(options)]
     command[4] = f"--ServerApp.root_dir={home}"
     own = {f"JUPYTER_{kind}_DIR": str(home / "jupyter" / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
