@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 
 from book import rooms, spreads
-from recbook.core import instruction_set
+from recbook.core import instruction_set, thread_pools
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -36,7 +36,8 @@ STAMP = VENV / "recbook-stamp"
 LOWEST = ROOT / ".venv-lowest"
 LOWEST_PYTHON = LOWEST / PYTHON.relative_to(VENV)
 HTML = ROOT / "_build" / "html"
-START = ROOT / "start.ipynb"
+COPIES = ROOT / "_build" / "lab"  # the reader's own: never removed
+START = COPIES / "start.ipynb"
 REPORTS = ROOT / "_build" / "test"
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -53,7 +54,7 @@ class TaskError(Exception):
 
 
 def environment(threads: int | None = None, numpy: str | None = None, **extra: str) -> dict[str, str]:
-    """The environment of every child process: quiet frameworks, UTF-8, one instruction set.
+    """The environment of every child process: quiet frameworks, UTF-8, one instruction set, threads that sleep.
 
     threads : for each library; None leaves them to it. Two processes with two threads each on two cores take several
     times as long as with one thread each, and with one, sums come out in one order.
@@ -65,9 +66,10 @@ def environment(threads: int | None = None, numpy: str | None = None, **extra: s
         env.pop(name, None)
     env.update(extra)
     if threads:
-        for name in instruction_set.THREADS:
+        for name in thread_pools.COUNTS:
             env.pop(name, None)
-        env.update(instruction_set.threads(threads, env))
+        env.update(thread_pools.counts(threads, env))
+    thread_pools.let_sleep(env)
     instruction_set.narrow(env, numpy=numpy or pinned("numpy"))
     return env
 
@@ -171,7 +173,7 @@ def setup(arguments: argparse.Namespace | None = None) -> None:
         heading(f"making .venv with {python}")
         remedy = "On Debian and Ubuntu: apt-get install python3-venv"
         must(python, "-m", "venv", "--clear", VENV, remedy=remedy)
-    heading("installing the pinned requirements (the first time this takes minutes and about 2 GB)")
+    heading("installing the pinned requirements (the first time this takes minutes and about 4.5 GB)")
     drop_half_installed()
     remedy = "What was installed is kept: run the same command again to go on."
     extra = shlex.split(os.environ.get("RECBOOK_PIP_ARGS", ""))
@@ -260,11 +262,33 @@ def serve(arguments: argparse.Namespace) -> None:
 
 
 def lab(arguments: argparse.Namespace) -> None:
-    """open the chapters in JupyterLab, to run and change them, beginning with a map of them"""
+    """open copies of the chapters in JupyterLab, to run and change, beginning with a map; passes options to it"""
     setup()
+    if arguments.reset:
+        must(PYTHON, ROOT / "book" / "lab.py", "--reset", *arguments.reset)
+        return
     data()
-    must(PYTHON, ROOT / "book" / "lab.py")  # writes start.ipynb
-    call(PYTHON, "-m", "jupyter", "lab", START)
+    must(PYTHON, ROOT / "book" / "lab.py")  # writes what is missing: start.ipynb and the copies
+    call(PYTHON, "-m", "jupyter", "lab", *lab_options(arguments.options), env=lab_environment())
+
+
+def lab_options(given: list[str]) -> list[str]:
+    """The options of JupyterLab: its folder and its first page; the superuser, as in a container, may start it."""
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    first = f"--LabApp.default_url=/lab/tree/{START.relative_to(ROOT).as_posix()}"  # also where no browser opens it
+    return [f"--ServerApp.root_dir={ROOT}", first, *(["--allow-root"] if is_root else []), *given]
+
+
+def lab_environment() -> dict[str, str]:
+    """Kernels find the project, whatever their folder; JupyterLab asks nothing and renders plain Markdown itself."""
+
+    def before(name: str, path: Path) -> str:
+        return os.pathsep.join([str(path), *filter(None, [os.environ.get(name)])])
+
+    return environment(
+        PYTHONPATH=before("PYTHONPATH", ROOT),
+        JUPYTER_CONFIG_PATH=before("JUPYTER_CONFIG_PATH", ROOT / "book" / "jupyter"),
+    )
 
 
 def workshop(arguments: argparse.Namespace) -> None:
@@ -825,17 +849,24 @@ def experiments(arguments: argparse.Namespace) -> None:
 
 
 def clean(arguments: argparse.Namespace) -> None:
-    """remove what was built; with --all also .venv and .venv-lowest (fetched data stays in data/)"""
-    names = ["_build", ".pytest_cache", ".ruff_cache", ".hypothesis", "recbook.egg-info", "book/vendor"]
+    """remove what was built, but for your copies of the chapters; with --all also .venv and .venv-lowest"""
+    names = [".pytest_cache", ".ruff_cache", ".hypothesis", "recbook.egg-info", "book/vendor"]
+    names += [path.relative_to(ROOT) for path in (ROOT / "_build").glob("*") if path != COPIES]
     if arguments.all:
         names += [VENV.name, LOWEST.name]
     for name in names:
-        shutil.rmtree(ROOT / name, ignore_errors=True)
-    START.unlink(missing_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.rmtree(ROOT / name, ignore_errors=True)
+        else:
+            (ROOT / name).unlink(missing_ok=True)
     for top in ("recbook", "tests", "book", "benchmarks", "experiments", "chapters"):
         for pattern in ("**/__pycache__", "**/.ipynb_checkpoints"):
             for folder in (ROOT / top).glob(pattern):
                 shutil.rmtree(folder, ignore_errors=True)
+    if COPIES.is_dir():
+        print(
+            f"Kept: {COPIES.relative_to(ROOT)}, your copies of the chapters. Remove the folder to be rid of them."
+        )
 
 
 def show_help(arguments: argparse.Namespace) -> None:
@@ -883,6 +914,13 @@ def parser() -> argparse.ArgumentParser:
         "--online", action="store_true", help="ask other sites whether they are there (needs a network)"
     )
     made["serve"].add_argument("--port", type=int, default=8000)
+    made["lab"].add_argument(
+        "--reset",
+        nargs="+",
+        metavar="CHAPTER",
+        help="begin these copies anew, keep yours aside, and open nothing",
+    )
+    made["lab"].set_defaults(options=[])
     made["clean"].add_argument("--all", action="store_true", help="remove .venv and .venv-lowest too")
     made["test"].add_argument(
         "--variants",
@@ -904,8 +942,19 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def parse(words: list[str]) -> argparse.Namespace:
+    """The arguments of a command. What `lab` does not know, JupyterLab may."""
+    top = parser()
+    arguments, rest = top.parse_known_args(words)
+    if arguments.command == "lab":
+        arguments.options = rest
+    elif rest:
+        top.error(f"unrecognized arguments: {' '.join(rest)}")
+    return arguments
+
+
 def main() -> int:
-    arguments = parser().parse_args()
+    arguments = parse(sys.argv[1:])
     try:
         COMMANDS[arguments.command or "help"](arguments)
     except TaskError as error:

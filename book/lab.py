@@ -1,12 +1,15 @@
-"""The notebook that `make lab` opens: the map of the book, every chapter with a link, and how to begin.
+"""What `make lab` opens: a notebook with the map of the book, and beside it a copy of every chapter to work in.
 
-    python book/lab.py        # writes start.ipynb
+    python book/lab.py                      # writes _build/lab/start.ipynb, and the copies that are missing
+    python book/lab.py --reset neighbors    # begins this copy anew, and keeps what the reader had of it
 
-It is made of _toc.yml and of what the chapters' notebooks say of themselves, and is made anew each time.
+The map's notebook is made of _toc.yml and of what the chapters' notebooks say of themselves, and is made anew each
+time. The copies are the reader's (book/copies.py).
 """
 
 from __future__ import annotations
 
+import argparse
 import html
 import json
 import re
@@ -17,10 +20,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [path for path in (str(ROOT),) if path not in sys.path]
 
+from book import copies  # noqa: E402
 from book.ext.recbook_sphinx import book_map  # noqa: E402
 from book.ext.recbook_sphinx.diagrams import SVG  # noqa: E402
 
-START = ROOT / "start.ipynb"  # beside the chapters' folder: it is no chapter, and git ignores it
+START = copies.FOLDER / "start.ipynb"
 # JupyterLab's own colours, which follow its theme, for those of the book's pages.
 THEME = {
     "text": "--jp-content-font-color1",
@@ -34,29 +38,37 @@ WELCOME = """\
 Every chapter is a notebook. An arrow leads from a chapter to what builds on it. **Click one**, here or in the table
 below; new readers begin with [{title}]({first}).
 """
-HOW = """\
+HOW = f"""\
 ## How to work with a chapter
 
-- **Begin** with *Run → Restart Kernel and Run All Cells…* (or the button ⏩): each takes less than a minute, in any
-  order, and needs no other to have run. Then change numbers and run single cells with Shift+Enter.
-- **Frameworks**: cells that begin with `# torch` or `# keras` say the same twice; read the one you know. Where one is
-  not installed, its cells are passed over.
-- **Numbers in the text** are computed by the cells and put in when the site is made; here some show their names
-  instead, such as `ev-nothing`. Their values are in the outputs beside them, and on the site.
-- **Exercises** stand at the end. Put your answer in place of the `...`, run the cell, and its check says *right*, or
-  what went wrong. The **solution** is the cell below it: look when you have an answer of your own.
-- **Afterwards** *File → Save Notebook As…* keeps your version; `git checkout chapters` brings back the book's.
-- **A GPU** is used when it is asked for: `RECBOOK_GPU=1 make lab`. Without that, chapters compute on the processor, so
-  that their numbers are the book's. The page *Running the book* says what changes.
+- **The chapters here are your copies**, in the folder `_build/lab`. Change them as you like: they are kept when you
+  close JupyterLab, when the book changes, and by `make clean`. To begin one anew, run
+  `{copies.RESET.format("neighbors")}` in a terminal; your own version is put aside.
+- **Begin** with *Run → Restart Kernel and Run All Cells…* (or the button ⏩). On an idle machine with two cores a
+  chapter takes less than a minute. You can read the chapters in any order, and none needs another to have run. Then
+  change numbers and run single cells with Shift+Enter.
+- **Frameworks**: under each heading **PyTorch** and **Keras** the same code stands twice. Read and run the one that
+  you know. Where a framework is not installed, its cells are passed over.
+- **Exercises** stand at the end. Put your answer in place of the `...` and run the cell: its check says *right*, or
+  what went wrong. The hints unfold below each exercise, and the **solution** stands under a folded heading. Look at
+  it when you have an answer of your own.
+- **Code that draws** is folded; click on the three dots to read it.
+- **A GPU** is used when you ask for it with `RECBOOK_GPU=1 make lab`. Without that, chapters compute on the
+  processor, so that their numbers are the book's. The page *Running the book* says what changes.
 
-This notebook is made anew whenever `make lab` runs: keep notes in a file of your own.
+This notebook is made anew whenever `make lab` runs, so keep notes in a file of your own.
 """
 ASK = """\
 ## Is all there?
 
-This cell looks at Python, packages, both frameworks, threads, memory and data, and says what to do. It takes some
-seconds.
+This cell looks at Python, the packages, both frameworks, threads, load, memory and data, and says what to do. It takes
+some seconds.
 """
+
+
+def file(page: str) -> str:
+    """The copy of a chapter, seen from the notebook beside it."""
+    return copies.path_of(page.rpartition("/")[2]).name
 
 
 def picture() -> str:
@@ -80,7 +92,7 @@ def picture() -> str:
         )
         words = html.escape(link.get("aria-label"))
         links.append(
-            f'<a href="{firsts.get(page, page)}.ipynb" title="{words}" aria-label="{words}" style="{place}"></a>'
+            f'<a href="{file(firsts.get(page, page))}" title="{words}" aria-label="{words}" style="{place}"></a>'
         )
     drawn = re.sub(r"</?a\b[^>]*>", "", svg).replace('role="group"', 'role="img"', 1)
     for name, theirs in THEME.items():
@@ -117,7 +129,7 @@ def table() -> str:
             goals = "<br>".join(f"• {cell_safe(goal)}" for goal in chapter.goals)
             run = f"{chapter.run['seconds']}\u00a0s" if chapter.run else ""
             lines.append(
-                f"| [{chapter.title}]({chapter.page}.ipynb) | {goals} | {chapter.minutes}\u00a0min | {run} |"
+                f"| [{chapter.title}]({file(chapter.page)}) | {goals} | {chapter.minutes}\u00a0min | {run} |"
             )
         lines.append("")
     return "\n".join(lines).rstrip()
@@ -131,7 +143,7 @@ def notebook() -> dict:
         "data": {"text/html": picture(), "text/plain": "The map of the chapters"},
     }
     cells = [
-        markdown("welcome", WELCOME.format(title=first.title, first=f"{first.page}.ipynb")),
+        markdown("welcome", WELCOME.format(title=first.title, first=file(first.page))),
         code("map", "from book import lab\n\nlab.show()", [shown], hidden=True),
         markdown("how", HOW),
         markdown("ask", ASK),
@@ -163,7 +175,7 @@ def code(name: str, source: str, outputs: list | None = None, hidden: bool = Fal
 
 
 def show() -> None:
-    """Draw the map in a notebook in the project's folder."""
+    """Draw the map in a notebook."""
     from IPython.display import HTML, display
 
     display(HTML(picture()))
@@ -176,6 +188,7 @@ def write(path: Path = START) -> Path:
 
     made = nbformat.from_dict(notebook())
     nbformat.validate(made)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes((json.dumps(made, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
     try:
         NotebookNotary().sign(made)
@@ -184,5 +197,24 @@ def write(path: Path = START) -> Path:
     return path
 
 
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Write what `make lab` opens.")
+    parser.add_argument(
+        "--reset", nargs="+", metavar="CHAPTER", help="begin these copies anew, and do nothing else"
+    )
+    chosen = parser.parse_args(arguments)
+    if chosen.reset:
+        try:
+            print(copies.reset(chosen.reset))
+        except copies.UnknownChapter as error:
+            print(error, file=sys.stderr)
+            return 1
+        return 0
+    if words := copies.refresh():
+        print(words)
+    write()
+    return 0
+
+
 if __name__ == "__main__":
-    print(write())
+    sys.exit(main())

@@ -17,6 +17,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from recbook.core import thread_pools
+
+thread_pools.let_sleep()  # NumPy and the frameworks read it when they are imported
+
 import numpy as np
 import pandas as pd
 

@@ -17,12 +17,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from recbook.core import thread_pools
+
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
 CHECKOUT = Path(__file__).resolve().parent.parent
 NEEDED = ("numpy", "pandas", "scipy", "narwhals", "nanoarrow", "pooch", "requests", "tqdm")
 CHAPTERS = ("matplotlib", "jupyterlab")
 BACKENDS = ("tensorflow", "jax", "torch")
+QUOTAS = ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us")  # of both versions of Linux' control groups
 LEAST_MEMORY = 4 * 2**30  # what a chapter takes with both frameworks, and the rest of the desktop beside it
+TOO_SLOW = (
+    10  # times as long with all threads as with one; on an idle machine with two cores it is about twice
+)
 PATIENCE = 300  # seconds for one framework to start: the first import after an installation is slow
 MARKS = {"ok": "ok   ", "note": "note ", "fault": "FAULT"}
 
@@ -39,7 +45,8 @@ assert first.item.tolist() == world.hidden.tolist(), "EASE found other items tha
 print("RECBOOK", {facts})
 """
 FACTS = {
-    "torch": "__import__('torch').__version__, wing.EASE().device_.type, __import__('torch').get_num_threads()",
+    "torch": "__import__('torch').__version__, wing.EASE().device_.type, __import__('torch').get_num_threads(), "
+    "__import__('recbook.doctor').doctor.slowdown()",
     "keras": "__import__('keras').__version__, wing.EASE().device_.split(':')[0], wing._backend.name()",
 }
 
@@ -125,6 +132,47 @@ def check_torch() -> Iterator[Finding]:
     yield from report_of("torch", "PyTorch", "{0} computes on {1}, {2} threads")
 
 
+def slowdown() -> float:
+    """How many times as long a fit of many small sums takes PyTorch with all its threads as with one."""
+    import time
+
+    import numpy as np
+    import torch
+
+    from recbook.interactions import Interactions
+    from recbook.torch import ImplicitALS
+
+    users, items = np.unique(np.random.default_rng(0).integers(0, [[900], [1600]], (2, 60_000)), axis=1)
+    x = Interactions(users=users, items=items)
+
+    def seconds(threads: int) -> float:
+        torch.set_num_threads(threads)
+        started = time.perf_counter()
+        ImplicitALS(epochs=1, device="cpu").fit(x, progress=False)
+        return time.perf_counter() - started
+
+    threads = torch.get_num_threads()
+    with_one = min(seconds(1), seconds(1))  # the first prepares
+    with_all = seconds(threads)
+    return round(with_all / with_one, 1)
+
+
+def check_waiting(times: float) -> Iterator[Finding]:
+    """Whether PyTorch's threads hinder each other, as they do when they spin on a machine that others keep busy.
+
+    times : what `slowdown` measured
+    """
+    if times <= TOO_SLOW:
+        return
+    text = f"a fit takes PyTorch {times:g} times as long with all its threads as with one"
+    if missing := thread_pools.waits(os.environ):
+        how = " ".join(f"{name}={value}" for name, value in missing.items())
+        remedy = f"Its threads spin while they wait. `make lab` lets them sleep; elsewhere set before Python: {how}"
+    else:
+        remedy = "The machine is busy. Give PyTorch one thread: OMP_NUM_THREADS=1 make lab"
+    yield Finding("waiting", "note", text, remedy)
+
+
 def check_keras() -> Iterator[Finding]:
     """Whether the Keras wing computes, on which backend, and where."""
     if installed("keras") is None or not any(map(installed, BACKENDS)):
@@ -148,6 +196,8 @@ def report_of(wing: str, topic: str, words: str) -> Iterator[Finding]:
         return
     facts = lines[-1].split()[1:]
     yield Finding(topic, "ok", words.format(*facts))
+    if wing == "torch":
+        yield from check_waiting(float(facts[3]))
     if facts[1] == "cpu" and has_nvidia_driver():
         text = f"there is an NVIDIA driver, and {topic} does not see its GPU"
         yield Finding("GPU", "note", text, "Install a build with CUDA; the CPU serves every chapter.")
@@ -168,13 +218,52 @@ def total_memory() -> int | None:
         return None
 
 
+def visible_cores() -> int:
+    """How many cores this process sees, and gives a thread each; fewer than the machine has under taskset."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def granted_cores() -> float:
+    """How many cores this process may use: fewer than it sees where a container has been given a quota."""
+    return min([visible_cores(), *quotas()])
+
+
+def quotas(
+    groups: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")
+) -> Iterator[float]:
+    """The cores that each control group grants in which this process is, on Linux; none where there is no limit."""
+    for line in groups.read_text().splitlines() if groups.is_file() else ():
+        _, names, path = line.split(":", 2)
+        if names and "cpu" not in names.split(","):
+            continue
+        root = mounted / "cpu" if names else mounted
+        home = root / path.strip("/")  # within a container it may be the root itself, whatever its path says
+        for folder in [home, *(above for above in home.parents if above.is_relative_to(root))]:
+            quota = [word for name in QUOTAS for word in words(folder / name)]
+            if len(quota) == 2 and quota[0] not in ("max", "-1"):
+                yield int(quota[0]) / int(quota[1])
+
+
+def words(path: Path) -> list[str]:
+    try:
+        return path.read_text().split()
+    except OSError:
+        return []
+
+
 def check_machine() -> Iterator[Finding]:
     """Processors, threads and memory."""
-    cores = os.cpu_count() or 1
+    cores, granted = os.cpu_count() or 1, granted_cores()
     asked = os.environ.get("OMP_NUM_THREADS")
-    text = f"{cores} processors" + (f", OMP_NUM_THREADS={asked}" if asked else "")
-    if asked and asked.isdigit() and int(asked) > cores:
-        yield Finding("threads", "note", text, f"More threads than processors are slow: set it to {cores}.")
+    few = max(1, int(granted))
+    text = f"{cores} processors" + (
+        f", {granted:g} of them granted to this process" if granted < cores else ""
+    )
+    text += f", OMP_NUM_THREADS={asked}" if asked else ""
+    threads = int(asked) if asked and asked.isdigit() else visible_cores()
+    if threads > granted:
+        remedy = f"More threads than processors are slow. Set it before Python starts: OMP_NUM_THREADS={few} make lab"
+        yield Finding("threads", "note", text, remedy)
     else:
         yield Finding("threads", "ok", text)
     memory = total_memory()
@@ -184,6 +273,19 @@ def check_machine() -> Iterator[Finding]:
             yield Finding("memory", "note", text, "Run one notebook at a time, and close others.")
         else:
             yield Finding("memory", "ok", text)
+
+
+def check_load() -> Iterator[Finding]:
+    """Whether other processes compute on this machine; said by systems that count, which Windows does not."""
+    if not hasattr(os, "getloadavg"):
+        return
+    cores, load = os.cpu_count() or 1, os.getloadavg()[0]
+    text = f"in the last minute {load:.1f} processes wanted one of {cores} processors"
+    if load > cores / 2:
+        remedy = "A chapter takes up to three times as long. Close what else computes, or wait for its end."
+        yield Finding("load", "note", text, remedy)
+    else:
+        yield Finding("load", "ok", text)
 
 
 def check_data(name: str = "100k") -> Iterator[Finding]:
@@ -210,7 +312,7 @@ def examine() -> Iterator[Finding]:
     yield from check_python()
     yield from check_packages()
     if all(map(installed, NEEDED)):
-        for check in (check_torch, check_keras, check_machine, check_data):
+        for check in (check_load, check_torch, check_keras, check_machine, check_data):
             yield from check()
 
 

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
-from recbook.core import instruction_set
+from recbook.core import instruction_set, thread_pools
 
 # Before NumPy or any framework is imported. The default backend of the Keras wing's tests is tensorflow; the others are
 # asked for by name: KERAS_BACKEND=jax pytest -m backends
 instruction_set.narrow()
-os.environ.update(instruction_set.threads(1, os.environ))
+os.environ.update(thread_pools.counts(1, os.environ))
+thread_pools.let_sleep()
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 import types
 from collections.abc import Callable
@@ -44,6 +45,7 @@ class Exercise:
 
 def known_mistakes(check: Callable) -> list[Mistake]:
     """The mistakes that a check of recbook.checks knows."""
+    check = inspect.unwrap(check)
     seen: list[Mistake] = []
 
     def listen(answer, right, cases, mistakes, *rest) -> bool:

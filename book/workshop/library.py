@@ -7,6 +7,7 @@ import json
 import re
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 import jupytext
 from pybtex.database import parse_file
@@ -94,9 +95,45 @@ def equation_numbers() -> dict[str, int]:
 
 
 @cache
+def exercise_numbers() -> dict[str, int]:
+    """Label -> number, counted through the whole book as its pages do."""
+    labels = [
+        match["label"] for name in chapter_names() for text in texts(name) for match in BOX.finditer(text)
+    ]
+    return {label: number for number, label in enumerate(labels, start=1)}
+
+
+@cache
+def homes() -> dict[str, str]:
+    """Label -> the chapter in which it stands."""
+    return {
+        match["label"]: name
+        for name in chapter_names()
+        for text in texts(name)
+        for match in (*TARGET.finditer(text), *BOX.finditer(text))
+    }
+
+
+@cache
+def _bibliography() -> dict:
+    return dict(parse_file(ROOT / "references.bib").entries.items())
+
+
+@cache
 def papers() -> dict[str, str]:
     """Key -> "Resnick et al., 1994"."""
-    return {key: author_year(entry) for key, entry in parse_file(ROOT / "references.bib").entries.items()}
+    return {key: author_year(entry) for key, entry in _bibliography().items()}
+
+
+@cache
+def paper_addresses() -> dict[str, str]:
+    """Key -> where the paper is found: its DOI, or else its address."""
+    found = {}
+    for key, entry in _bibliography().items():
+        doi, url = entry.fields.get("doi"), entry.fields.get("url")
+        if doi or url:
+            found[key] = f"https://doi.org/{quote(doi)}" if doi else url
+    return found
 
 
 @cache

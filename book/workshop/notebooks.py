@@ -1,4 +1,4 @@
-"""A chapter's notebook as a learner gets it, and as an instructor gets it.
+"""A chapter's notebook as a learner of a course gets it, as an instructor gets it, and as `make lab` opens it.
 
 A learner's notebook is the book's, with its text in plain Markdown, without outputs, and with these changes in code,
 each of which is marked: where the book has a solution for one framework there is its stub, and where it has another
@@ -6,25 +6,39 @@ solution there is a call of the hints, commented out.
 
 An instructor's notebook keeps solutions and outputs, and has cells with minutes, hints, known mistakes and answers.
 
+The notebook of `make lab` is for somebody who learns alone. It has the chapter's goals, the quiz with its answers and
+the hints, all folded, the solutions under a folded heading, and a line above each cell that says which framework it is
+for. Cells that the book's page leaves out are left out, but for what later cells need of them.
+
 Each cell that is not the book's own, letter by letter, says so in its metadata: recbook.workshop is `text`, `stub`,
-`hint`, `quiz` or `instructor`.
+`hint`, `quiz`, `instructor`, or, in the lab, `head`, `label`, `solution` or `needed`.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
+import re
+from urllib.parse import quote
 
+from nbconvert.filters import markdown2html
+
+from book.ext.recbook_sphinx.chapters import TITLE, linked
 from book.ext.recbook_sphinx.hints import EQUATION
-from book.ext.recbook_sphinx.quizzes import EXERCISES, LETTERS, VERDICTS, read_quiz
+from book.ext.recbook_sphinx.quizzes import EXERCISES, LEAD, LETTERS, VERDICTS, read_quiz
 
-from . import exercises, library, timing
+from . import exercises, hidden, library, timing
 from .exercises import Exercise
 from .library import tags_of, text_of
-from .plain import inline, plain
+from .plain import KIT, Form, inline, plain
 
 MARK = "# your turn"
 HIDDEN = {"remove-cell", "hide-input"}  # folded on the page; folded in JupyterLab, too
+FRAMEWORKS = {"torch": "PyTorch", "keras": "Keras"}
+LABELS = {
+    "torch": "**PyTorch** (the next code cell does the same in Keras; run the one that you use, or both)",
+    "keras": "**Keras** (the same as in the cell of PyTorch above)",
+}
 
 
 def learner(name: str) -> dict:
@@ -65,6 +79,97 @@ def instructor(name: str) -> dict:
     return assembled(book, cells)
 
 
+def in_lab(name: str) -> dict:
+    """The notebook of a chapter that `make lab` opens a copy of."""
+    book = library.notebook(name)
+    found = exercises.of_chapter(name, book["cells"])
+    asked = {exercise.asked: exercise for exercise in found}
+    solved = {exercise.solutions[0]: exercise for exercise in found}
+    needed = hidden.needed(book["cells"])
+    cells = []
+    for place, cell in enumerate(book["cells"]):
+        if cell["cell_type"] == "markdown":
+            texts = with_quiz(cell, name, answers=True, form=LAB)
+            if place == 0:
+                texts[:1] = with_head(texts[0], cell, name)
+            if place in asked:
+                texts[-1]["source"] += f"\n\n{folded_hints(asked[place])}"
+            cells += texts
+            continue
+        cell = copy.deepcopy(cell)
+        cell["outputs"], cell["execution_count"] = [], None
+        tags = tags_of(cell)
+        if "remove-cell" in tags:
+            if not needed[place]:
+                continue
+            cell["source"] = needed[place]
+            mark(cell, "needed")
+        if tags & HIDDEN:
+            cell["metadata"]["jupyter"] = {"source_hidden": True}
+        if place in solved:
+            cells.append(folded_heading(solved[place]))
+        cells += [text_cell(f"{one}-{cell['id']}", LABELS[one], "label") for one in LABELS if one in tags]
+        cell["metadata"]["tags"] = [tag for tag in cell["metadata"].get("tags", []) if tag != "hide-cell"]
+        cells.append(cell)
+    return assembled(book, cells)
+
+
+def address(target: str, name: str) -> str | None:
+    """Where a link of a chapter leads in the lab: to a section of a copy. Other pages have no copy."""
+    page = target.rpartition("/")[2]
+    if page in library.chapter_names():
+        return f"{page}.ipynb"
+    home = library.homes().get(target)
+    if home is None:
+        return None
+    section = quote(library.titles()[target].replace(" ", "-"))
+    file = "" if home == name else f"{home}.ipynb"
+    return f"{file}#{section}" if section else file or None
+
+
+LAB = Form(address, lambda key: library.paper_addresses().get(key), headed=True)
+
+
+def with_head(cell: dict, theirs: dict, name: str) -> list[dict]:
+    """The first cell in two, and between them what one can do after the chapter, and what it needs."""
+    chapter, text = library.chapter(name), text_of(theirs)
+    end = TITLE.match(text).end()
+    goals = "\n".join(f"- {inline(goal, name, LAB)}" for goal in chapter.goals)
+    needs = "\n".join(f"- {inline(linked(need), name, LAB)}" for need in chapter.prerequisites)
+    takes = [f"{chapter.minutes} minutes to read"] if chapter.minutes else []
+    takes += [f"{chapter.run['seconds']} seconds to run"] if chapter.run else []
+    head = (
+        f"{', '.join(takes)}\n\n**After this chapter you can**\n\n{goals}\n\n**Before you start**\n\n{needs}"
+    )
+    first, rest = copy.deepcopy(cell), copy.deepcopy(cell)
+    first["source"], rest["source"] = plain(text[:end], name, LAB), plain(text[end:], name, LAB)
+    rest["id"] += "-text"
+    return [first, text_cell("head", head, "head"), *([rest] if rest["source"] else [])]
+
+
+def folded_hints(exercise: Exercise) -> str:
+    lines = [details(f"Hint {number}", numbered(text)) for number, text in enumerate(exercise.hints, start=1)]
+    return "\n\n".join([*lines, f"Running `{exercise.call}.hint()` in a cell prints the hints, too."])
+
+
+def folded_heading(exercise: Exercise) -> dict:
+    """The heading of a solution: JupyterLab folds what stands below it, up to the next exercise."""
+    number = library.exercise_numbers()[exercise.label]
+    cell = text_cell(exercise.label, f"#### Solution of exercise {number}", "solution")
+    cell["metadata"]["jp-MarkdownHeadingCollapsed"] = True
+    return cell
+
+
+def details(summary: str, text: str) -> str:
+    """Folded text in HTML, which every notebook shows; formulas stay as they are."""
+    return f"<details><summary>{as_html(summary)}</summary>\n\n{text}\n\n</details>"
+
+
+def as_html(text: str) -> str:
+    """A line of Markdown in HTML."""
+    return re.sub(r"^<p>|</p>$", "", markdown2html(text).strip())
+
+
 def assembled(book: dict, cells: list[dict]) -> dict:
     kept = {key: book["metadata"][key] for key in ("kernelspec", "language_info") if key in book["metadata"]}
     return {**book, "cells": cells, "metadata": kept}
@@ -81,7 +186,7 @@ def text_cell(name: str, text: str, kind: str) -> dict:
     )
 
 
-def with_quiz(cell: dict, name: str, answers: bool) -> list[dict]:
+def with_quiz(cell: dict, name: str, answers: bool, form: Form = KIT) -> list[dict]:
     """A text cell in plain Markdown; the one with the exercises in two, with the questions between them."""
     text = text_of(cell)
     heading = EXERCISES.search(text)
@@ -89,11 +194,11 @@ def with_quiz(cell: dict, name: str, answers: bool) -> list[dict]:
     cells = []
     for number, part in enumerate(parts):
         if number:
-            cells.append(text_cell("quiz", questions(name, answers), "quiz"))
+            cells.append(text_cell("quiz", questions(name, answers, form), "quiz"))
         if part.strip():
             changed = copy.deepcopy(cell)
             changed["id"] += "-exercises" * number
-            changed["source"] = plain(part, name)
+            changed["source"] = plain(part, name, form)
             cells.append(mark(changed, "text"))
     return cells
 
@@ -128,15 +233,19 @@ def stub(source: str, call: str) -> str:
     return "\n".join(lines)
 
 
-def questions(name: str, answers: bool) -> str:
-    """The quiz in Markdown; the answers for those who may see them."""
-    parts = ["## Two questions"]
+def questions(name: str, answers: bool, form: Form = KIT) -> str:
+    """The quiz in Markdown; the answers for those who may see them, folded where exercises are."""
+    parts = ["## Two questions"] + [LEAD] * form.headed
     for number, question in enumerate(read_quiz(name), start=1):
-        parts.append(f"**{number}.** {inline(question.ask, name)}")
+        parts.append(f"**{number}.** {inline(question.ask, name, form)}")
         lines = []
         for letter, choice in zip(LETTERS, question.choices, strict=False):
-            why = f" — *{VERDICTS[choice.right]}* {inline(choice.why, name)}" if answers else ""
-            lines.append(f"- **{letter})** {inline(choice.says, name)}{why}")
+            says, verdict = inline(choice.says, name, form), f"*{VERDICTS[choice.right]}*"
+            why = f"{verdict} {inline(choice.why, name, form)}"
+            if form.headed:
+                lines.append(details(f"**{letter})** {says}", why))
+            else:
+                lines.append(f"- **{letter})** {says}" + f" — {why}" * answers)
         parts.append("\n".join(lines))
     if not answers:
         parts.append("*The page of this chapter in the book says why each answer is right or wrong.*")

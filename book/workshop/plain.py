@@ -1,7 +1,7 @@
 """A chapter's text as plain Markdown: what JupyterLab and nbconvert can show, without MyST's roles and directives.
 
-Glued values, citations, references and numbers of equations are filled in; boxes and exercises become HTML boxes;
-drawings become pictures.
+Glued values, citations, references, numbers of equations and of exercises are filled in; boxes and exercises become
+HTML boxes; drawings become pictures. A `Form` says what else there may be where the text is read.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import html
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from book.ext.recbook_sphinx import ROOT
 from book.ext.recbook_sphinx.diagrams import STATIC, description, for_print
@@ -21,6 +23,23 @@ NAMED = re.compile(r"(?P<text>.+?)\s*<(?P<target>[^>]+)>", re.S)
 LINK = re.compile(r"(?<!!)\[(?P<text>[^\]\[]+)\]\((?P<target>[^)\s]+)\)")
 # The boxes of the book: colours that JupyterLab has, and a class of our own for the slides.
 COLOURS = {"mistakes": "danger", "work": "success"}
+
+
+@dataclass(frozen=True)
+class Form:
+    """What plain text may use where it is read.
+
+    address : from the label or the page that a link of the chapter names to what opens it; None drops the link
+    cited : from a paper's key to its address; None leaves its name alone
+    headed : whether an exercise is a section with a heading, which can be folded, and no box
+    """
+
+    address: Callable[[str, str], str | None] = lambda target, name: None
+    cited: Callable[[str], str | None] = lambda key: None
+    headed: bool = False
+
+
+KIT = Form()  # of the workshop: notebooks and slides that may stand alone
 
 
 class PlainError(ValueError):
@@ -100,19 +119,19 @@ def directive(lines: list[str]) -> tuple[str | None, str, dict[str, str], str]:
     return opened["name"], opened["rest"].strip(), options, "\n".join(body).strip("\n")
 
 
-def plain(text: str, name: str) -> str:
+def plain(text: str, name: str, form: Form = KIT) -> str:
     """The text of chapter `name` as plain Markdown."""
-    return "\n\n".join(part for kind, lines in blocks(text) if (part := block(kind, lines, name)))
+    return "\n\n".join(part for kind, lines in blocks(text) if (part := block(kind, lines, name, form)))
 
 
-def block(kind: str, lines: list[str], name: str) -> str:
+def block(kind: str, lines: list[str], name: str, form: Form = KIT) -> str:
     if kind == "fence":
-        return fence(lines, name)
+        return fence(lines, name, form)
     if kind == "target":
         return ""
     if kind == "equation":
         return equation("\n".join(lines))
-    return inline(library.EQUATION.sub(lambda match: equation(match[0]), "\n".join(lines)), name)
+    return inline(library.EQUATION.sub(lambda match: equation(match[0]), "\n".join(lines)), name, form)
 
 
 def equation(text: str) -> str:
@@ -122,15 +141,17 @@ def equation(text: str) -> str:
     return f"$$ {match['body'].strip()}{tag} $$"
 
 
-def fence(lines: list[str], name: str) -> str:
+def fence(lines: list[str], name: str, form: Form = KIT) -> str:
     kind, argument, options, body = directive(lines)
     if kind is None:
         return "\n".join(lines)
     if kind == "admonition":
         about = options.get("class", "note").split()[0]
-        return box(inline(argument, name), plain(body, name), about)
+        return box(inline(argument, name, form), plain(body, name, form), about)
     if kind == "exercise":
-        return box(f"Exercise: {inline(argument, name)}", plain(body, name), "exercise")
+        title = f"Exercise {library.exercise_numbers()[options['label']]}: {inline(argument, name, form)}"
+        text = plain(body, name, form)
+        return f"### {title}\n\n{text}" if form.headed else box(title, text, "exercise")
     if kind == "diagram":
         return picture(argument)
     if kind == "literalinclude":
@@ -151,33 +172,41 @@ def picture(name: str) -> str:
     return f'<img class="rb-diagram" alt="{words}" src="data:image/svg+xml;base64,{data}">'
 
 
-def inline(text: str, name: str) -> str:
+def inline(text: str, name: str, form: Form = KIT) -> str:
     """Roles and links of a text without blocks; code in backticks stays."""
-    text = ROLE.sub(lambda match: role(match["role"], match["text"], name), text)
-    return LINK.sub(link, text)
+    text = LINK.sub(lambda match: link(match["text"], match["target"], name, form), text)
+    return ROLE.sub(lambda match: role(match["role"], match["text"], name, form), text)
 
 
-def role(kind: str, text: str, name: str) -> str:
+def role(kind: str, text: str, name: str, form: Form = KIT) -> str:
     if kind == "glue:text":
         values = library.glued(name)
         if text not in values:
             raise PlainError(f"{name}: nothing is glued under {text!r}")
         return values[text]
     if kind in ("cite:p", "cite:t"):
-        known = [library.papers()[key.strip()] for key in text.split(",")]
-        if kind == "cite:p":
-            return f"({'; '.join(known)})"
-        return ", ".join(f"{who} ({year})" for who, _, year in (paper.rpartition(", ") for paper in known))
+        return citation([key.strip() for key in text.split(",")], kind == "cite:t", form)
     if kind == "eq":
         return f"({library.equation_numbers()[text]})"
     if kind in ("ref", "doc"):
         if named := NAMED.fullmatch(text):
-            return named["text"]
-        return (
-            f"*{library.titles()[text] if kind == 'ref' else library.chapter(text.rpartition('/')[2]).title}*"
-        )
+            return link(named["text"], named["target"], name, form)
+        title = library.titles()[text] if kind == "ref" else library.chapter(text.rpartition("/")[2]).title
+        return f"*{link(title, text, name, form)}*"
     raise PlainError(f"{name}: the role {kind!r} has no plain form; give it one in {__name__}")
 
 
-def link(match: re.Match) -> str:
-    return match[0] if match["target"].startswith("http") else match["text"]
+def citation(keys: list[str], told: bool, form: Form) -> str:
+    """Papers in a sentence, "Hug (2020)", or after it, "(Hug, 2020)"."""
+    papers = [(library.papers()[key], form.cited(key)) for key in keys]
+    if told:
+        papers = [
+            (f"{who} ({year})", to) for paper, to in papers for who, _, year in [paper.rpartition(", ")]
+        ]
+    named = [f"[{paper}]({to})" if to else paper for paper, to in papers]
+    return ", ".join(named) if told else f"({'; '.join(named)})"
+
+
+def link(text: str, target: str, name: str, form: Form = KIT) -> str:
+    address = target if target.startswith("http") else form.address(target, name)
+    return f"[{text}]({address})" if address else text

@@ -7,6 +7,7 @@ exercise itself: `check.cosine.hint()`.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,10 +23,11 @@ class Mistake:
     hint: str
 
 
-def hints(*texts: str) -> Callable[[Callable], Callable]:
-    """Gives an exercise its hints, from a first push to nearly the whole way.
+def hints(*texts: str, called: str = "check") -> Callable[[Callable], Callable]:
+    """Gives an exercise its hints, from a first push to nearly the whole way, and lets a wrong answer mention them.
 
     `exercise.hints` are the texts; `exercise.hint()` prints the next of them, and after the last begins again.
+    called : what notebooks call the module of the exercise
     """
 
     def give(exercise: Callable) -> Callable:
@@ -35,8 +37,15 @@ def hints(*texts: str) -> Callable[[Callable], Callable]:
             number, text = next(coming)
             print(f"Hint {number} of {len(texts)}: {text}")
 
-        exercise.hints, exercise.hint = texts, hint
-        return exercise
+        @functools.wraps(exercise)
+        def checked(answer: Callable) -> bool | None:
+            verdict = exercise(answer)
+            if verdict is False:
+                print(f"  For a hint, run `{called}.{exercise.__name__}.hint()` in a cell.")
+            return verdict
+
+        checked.hints, checked.hint = texts, hint
+        return checked
 
     return give
 
@@ -54,8 +63,8 @@ def check(
     cases: Sequence[tuple],
     mistakes: Sequence[Mistake],
     tolerance: float = 1e-4,
-) -> bool:
-    """Prints a verdict and a hint; True where `answer` agrees with `right` in every case."""
+) -> bool | None:
+    """Prints a verdict; True where `answer` agrees with `right` in every case, None where it is still to be written."""
     if not callable(answer):
         return _say(False, f"`{answer!r}` is not a function; pass the function itself, without brackets.")
     got = []
@@ -65,7 +74,8 @@ def check(
         except Exception as error:
             return _say(False, f"Your function stopped with {type(error).__name__}: {error} (case {number}).")
         if value is None or value is Ellipsis:
-            return _say(False, "Nothing to check yet: your function returns nothing. Replace the dots.")
+            _say(False, "Nothing to check yet: your function returns nothing. Replace the dots.")
+            return None
         try:
             got.append(as_numpy(value))
         except (TypeError, ValueError):

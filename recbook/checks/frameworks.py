@@ -17,6 +17,7 @@ SLICES = [
 @hints(
     "Begin with a table of zeros for all rows. What if an id comes twice?",
     "`out[ids] += slices` adds each id once. `np.add.at` adds every slice.",
+    called="exercises",
 )
 def dense_gradient(answer: Callable) -> bool:
     """Exercise 1. answer(ids, slices, n): (n, …) sums of the slices of each id."""
@@ -51,6 +52,7 @@ def dense_gradient(answer: Callable) -> bool:
 @hints(
     "Write down both rules: new mean = … old mean + … batch mean.",
     "In PyTorch the momentum weighs the batch, in Keras the old mean. Together the two weigh 1.",
+    called="exercises",
 )
 def momentum(answer: Callable) -> bool:
     """Exercise 2. answer(momentum): Keras' momentum of batch normalisation for PyTorch's."""
@@ -67,6 +69,7 @@ def momentum(answer: Callable) -> bool:
 @hints(
     "Cut the weights into three parts of equal height: which gate is which?",
     "PyTorch has reset, update, candidate; Keras update, reset, candidate. Stack them so, and transpose.",
+    called="exercises",
 )
 def swap_gates(answer: Callable) -> bool:
     """Exercise 3. answer(weight): PyTorch's stacked GRU weights (3 · units, inputs) as Keras' kernel."""

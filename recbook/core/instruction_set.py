@@ -48,8 +48,7 @@ INSTEAD = {
     "MKL_CBWR": ("MKL_ENABLE_INSTRUCTIONS",),
     "NPY_ENABLE_CPU_FEATURES": ("NPY_DISABLE_CPU_FEATURES",),
 }
-THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
-NAMES = (*SWITCHES, *(name for names in INSTEAD.values() for name in names), "XLA_FLAGS", *THREADS, CHOICE)
+NAMES = (*SWITCHES, *(name for names in INSTEAD.values() for name in names), "XLA_FLAGS", CHOICE)
 
 
 def has_avx2() -> bool:
@@ -114,18 +113,6 @@ def with_xla_flag(environ: Mapping[str, str], flag: str) -> dict[str, str]:
     if any(given.partition("=")[0] == flag.partition("=")[0] for given in flags):
         return {}
     return {"XLA_FLAGS": " ".join([*flags, flag])}
-
-
-def threads(count: int, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that give each library `count` threads; none that `environ` has already.
-
-    XLA knows only one thread or as many as there are cores. Several threads of OpenMP wait for each other asleep, not
-    turning in circles: beside other processes these circles took a chapter several times as long.
-    """
-    added = {name: str(count) for name in THREADS if name not in environ}
-    if count > 1 and "GOMP_SPINCOUNT" not in environ:
-        added["GOMP_SPINCOUNT"] = "1000"
-    return added | (with_xla_flag(environ, "--xla_cpu_multi_thread_eigen=false") if count == 1 else {})
 
 
 def narrow(environ: MutableMapping[str, str] | None = None, numpy: str | None = None) -> None:

@@ -15,9 +15,10 @@ import textwrap
 import warnings
 from typing import Any, cast
 
-from recbook.core import instruction_set
+from recbook.core import instruction_set, thread_pools
 
 instruction_set.narrow()  # each library reads its switch when it is imported
+thread_pools.let_sleep()
 
 import matplotlib.pyplot as plt
 import numpy as np

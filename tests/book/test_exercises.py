@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 
 import numpy as np
@@ -35,6 +36,7 @@ def test_each_exercise_has_solutions_hints_and_known_mistakes(name) -> None:
 def heard(check) -> tuple:
     """What a check compares with: its right function and its cases."""
     seen = []
+    check = inspect.unwrap(check)
     listen = types.FunctionType(
         check.__code__,
         {**check.__globals__, "check": lambda *given: seen.extend(given) or False},
@@ -75,6 +77,15 @@ def test_hints_come_one_after_the_other_and_begin_again(capsys) -> None:
         "Hint 2 of 2: second",
         "Hint 1 of 2: first",
     ]
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_wrong_answer_mentions_the_hints_by_the_name_that_the_chapter_uses(name, capsys) -> None:
+    for one in exercises.of_chapter(name):
+        assert one.check(lambda *case: None) is None  # nothing is written yet: the hints stand above it
+        assert "hint()" not in capsys.readouterr().out
+        assert one.check(lambda *case: "a word") is False
+        assert f"run `{one.call}.hint()`" in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_an_exercise_without_its_stub_or_check_is_named() -> None:

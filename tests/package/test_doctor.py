@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from recbook import doctor
+from recbook.core import thread_pools
 from tests.package.test_imports import fresh
 
 
@@ -40,7 +41,7 @@ def test_this_machine_is_ready():
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert lines[-1].startswith("Ready") and done.stderr == ""
-    assert {"Python", "packages", "PyTorch", "Keras", "threads", "data"} <= {
+    assert {"Python", "packages", "load", "PyTorch", "Keras", "threads", "data"} <= {
         line.split()[1] for line in lines[:-1]
     }
     assert not any(line.startswith("FAULT") for line in lines)
@@ -103,25 +104,97 @@ def test_a_framework_that_crashes_is_a_line_of_the_report(monkeypatch):
 
 
 def test_a_gpu_that_is_not_seen(monkeypatch):
-    monkeypatch.setattr(doctor, "try_wing", lambda wing: answer("RECBOOK 2.13.0 cpu 2\n"))
+    monkeypatch.setattr(doctor, "try_wing", lambda wing: answer("RECBOOK 2.13.0 cpu 2 1.9\n"))
     monkeypatch.setattr(doctor, "has_nvidia_driver", lambda: False)
     assert one(doctor.check_torch()).text == "2.13.0 computes on cpu, 2 threads"
     monkeypatch.setattr(doctor, "has_nvidia_driver", lambda: True)
     assert [found.topic for found in doctor.check_torch()] == ["PyTorch", "GPU"]
-    monkeypatch.setattr(doctor, "try_wing", lambda wing: answer("RECBOOK 2.13.0 cuda 2\n"))
+    monkeypatch.setattr(doctor, "try_wing", lambda wing: answer("RECBOOK 2.13.0 cuda 2 1.9\n"))
     assert one(doctor.check_torch()).text == "2.13.0 computes on cuda, 2 threads"
 
 
 def test_threads_and_memory(monkeypatch):
     monkeypatch.setattr(doctor.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(doctor, "granted_cores", lambda: 2.0)
     monkeypatch.setattr(doctor, "total_memory", lambda: 2 * 2**30)
     monkeypatch.setenv("OMP_NUM_THREADS", "16")
     threads, memory = doctor.check_machine()
-    assert threads.state == "note" and "set it to 2" in threads.remedy
+    assert threads.state == "note" and "OMP_NUM_THREADS=2 make lab" in threads.remedy
     assert memory.state == "note" and memory.text == "2.0 GiB"
     monkeypatch.setattr(doctor, "total_memory", lambda: None)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert one(doctor.check_machine()).state == "ok"
+
+
+def test_a_container_that_grants_fewer_cores_than_the_machine_has(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor.os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(doctor.os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    monkeypatch.setattr(doctor, "quotas", lambda: iter([1.5, 4.0]))
+    monkeypatch.setattr(doctor, "total_memory", lambda: None)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    found = one(doctor.check_machine())
+    assert found.state == "note" and "16 processors, 1.5 of them granted" in found.text
+    assert "OMP_NUM_THREADS=1 make lab" in found.remedy
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert one(doctor.check_machine()).state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("group", "files", "granted"),
+    [
+        ("0::/", {"cpu.max": "150000 100000\n"}, [1.5]),
+        (
+            "0::/a/b",
+            {"a/cpu.max": "100000 100000", "a/b/cpu.max": "max 100000", "cpu.max": "max 100000"},
+            [1.0],
+        ),
+        (
+            "4:memory:/x\n2:cpu,cpuacct:/x",
+            {"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"},
+            [0.5],
+        ),
+        ("2:cpu:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, []),
+        ("0::/", {}, []),
+    ],
+)
+def test_quotas_of_both_versions_of_control_groups(group, files, granted, tmp_path):
+    (tmp_path / "own").write_text(group + "\n")
+    for name, text in files.items():
+        (tmp_path / "groups" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "groups" / name).write_text(text)
+    assert list(doctor.quotas(tmp_path / "own", tmp_path / "groups")) == granted
+    assert list(doctor.quotas(tmp_path / "none", tmp_path / "groups")) == []
+
+
+def test_a_machine_on_which_others_compute(monkeypatch):
+    monkeypatch.setattr(doctor.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(doctor.os, "getloadavg", lambda: (3.1, 0.0, 0.0), raising=False)
+    found = one(doctor.check_load())
+    assert found.state == "note" and "3.1 processes" in found.text and "three times" in found.remedy
+    monkeypatch.setattr(doctor.os, "getloadavg", lambda: (0.4, 9.0, 9.0), raising=False)
+    assert one(doctor.check_load()).state == "ok"
+    monkeypatch.delattr(doctor.os, "getloadavg")
+    assert list(doctor.check_load()) == []
+
+
+def test_threads_that_hinder_each_other(monkeypatch):
+    assert list(doctor.check_waiting(2.3)) == []
+    for name in thread_pools.NAMES:
+        monkeypatch.delenv(name, raising=False)
+    found = one(doctor.check_waiting(140.0))
+    assert found.state == "note" and "140 times as long" in found.text and "GOMP_SPINCOUNT=" in found.remedy
+    for name, value in thread_pools.WAITS.items():
+        monkeypatch.setenv(name, value)
+    assert "OMP_NUM_THREADS=1 make lab" in one(doctor.check_waiting(140.0)).remedy
+    monkeypatch.setattr(doctor, "try_wing", lambda wing: answer("RECBOOK 2.13.0 cpu 2 140.0\n"))
+    monkeypatch.setattr(doctor, "has_nvidia_driver", lambda: False)
+    assert [found.topic for found in doctor.check_torch()] == ["PyTorch", "waiting"]
+
+
+def test_the_slowdown_is_measured_and_leaves_the_threads_as_they_were():
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    assert doctor.slowdown() > 0 and torch.get_num_threads() == before
 
 
 def test_data_that_are_missing_damaged_or_misplaced(monkeypatch, tmp_path):

@@ -14,7 +14,7 @@ import pytest
 
 import tasks
 from recbook.core import instruction_set
-from recbook.core.instruction_set import CHOICE, NAMES, OLDER_NUMPY, SWITCHES, narrow, switches, threads
+from recbook.core.instruction_set import CHOICE, NAMES, OLDER_NUMPY, SWITCHES, narrow, switches
 
 ROOT = Path(__file__).resolve().parents[2]
 THERE = {"PATH": "/usr/bin"}  # an environment in which nothing is chosen
@@ -179,15 +179,6 @@ def test_a_flag_of_xla_is_added_to_those_that_are_there(avx2):
     assert twice["XLA_FLAGS"] == "--xla_cpu_max_isa=AVX2"
 
 
-def test_threads(avx2):
-    one = THERE | threads(1, THERE)
-    assert one["OMP_NUM_THREADS"] == one["TF_NUM_INTRAOP_THREADS"] == "1"
-    assert one["XLA_FLAGS"] == "--xla_cpu_multi_thread_eigen=false"
-    two = {"OMP_NUM_THREADS": "2", "TF_NUM_INTRAOP_THREADS": "2", "GOMP_SPINCOUNT": "1000"}
-    assert threads(2, THERE) == two and "GOMP_SPINCOUNT" not in one
-    assert "OMP_NUM_THREADS" not in threads(1, {"OMP_NUM_THREADS": "4"})
-
-
 def test_numpy_is_told_in_the_words_of_its_version(avx2):
     for version, value in (
         ("2.4.6", "X86_V3"),
@@ -249,11 +240,8 @@ def test_commands_narrow_their_children(avx2, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     env = tasks.environment(threads=1)
     assert {name: env[name] for name in SWITCHES} == {name: by["avx2"] for name, by in SWITCHES.items()}
-    assert env["OMP_NUM_THREADS"] == "1" and "--xla_cpu_max_isa=AVX2" in env["XLA_FLAGS"]
-    assert "OMP_NUM_THREADS" not in tasks.environment()
+    assert "--xla_cpu_max_isa=AVX2" in env["XLA_FLAGS"]
     assert not set(SWITCHES) & set(tasks.environment(threads=2, **{CHOICE: "native"}))
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    assert tasks.environment(threads=2)["OMP_NUM_THREADS"] == "2"
 
 
 def test_commands_tell_numpy_in_the_words_of_the_pinned_version():
