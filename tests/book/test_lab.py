@@ -422,7 +422,7 @@ def test_links_of_a_copy_lead_to_copies_and_to_papers(name) -> None:
             there = texts(MADE[file.removesuffix(".ipynb") or name])
             # JupyterLab names a heading so.
             headings = {title.replace(" ", "-") for title in re.findall(r"^#+ (.+)$", there, re.M)}
-            assert not section or unquote(section) in headings, link
+            assert not section or unquote(section).removeprefix("heading=") in headings, link
 
 
 # --- JupyterLab itself ----------------------------------------------------------------------------------------------
