@@ -534,6 +534,14 @@ def test_a_learner_runs_a_chapter_and_solves_an_exercise(running, tmp_path) -> N
         head = running.run("return document.querySelector('.jp-Notebook').innerText")
         assert "After this chapter you can" in head and "{" not in head.partition("import")[0]
 
+        # A link leads to a section far below, which is not drawn yet.
+        running.run("document.querySelector('.jp-Notebook a[href*=\"#heading=\"]').click()")
+        running.wait(
+            "[...document.querySelectorAll('h3')].some(e => e.textContent.startsWith('5. Sampled candidates') && "
+            "Math.abs(e.getBoundingClientRect().top) < 400)",
+            60,
+        )
+
         learner.run_all()
         failed = [cell for cell, outputs in learner.outputs().items() if "error" in outputs]
         assert failed == []
