@@ -44,11 +44,11 @@ HOW = f"""\
 - **The chapters here are your copies**, in the folder `_build/lab`. Change them as you like: they are kept when you
   close JupyterLab, when the book changes, and by `make clean`. To begin one anew, run
   `{copies.RESET.format("neighbors")}` in a terminal; your own version is put aside.
-- **Begin** with *Run → Restart Kernel and Run All Cells…* (or the button ⏩). On an idle machine with two cores a
-  chapter takes less than a minute. You can read the chapters in any order, and none needs another to have run. Then
-  change numbers and run single cells with Shift+Enter.
-- **Frameworks**: under each heading **PyTorch** and **Keras** the same code stands twice. Read and run the one that
-  you know. Where a framework is not installed, its cells are passed over.
+- **Begin** with *Run → Restart Kernel and Run All Cells…* (or the button with two arrows). On an idle machine with
+  two cores a chapter takes less than a minute. You can read the chapters in any order, and none needs another to
+  have run. Then change numbers and run single cells with Shift+Enter.
+- **Frameworks**: code that depends on the framework stands twice, under **PyTorch** and under **Keras**. Read and run
+  the one that you know. Where a framework is not installed, its cells are passed over.
 - **Exercises** stand at the end. Put your answer in place of the `...` and run the cell: its check says *right*, or
   what went wrong. The hints unfold below each exercise, and the **solution** stands under a folded heading. Look at
   it when you have an answer of your own.

@@ -122,9 +122,9 @@ def address(target: str, name: str) -> str | None:
     home = library.homes().get(target)
     if home is None:
         return None
-    section = quote(library.titles()[target].replace(" ", "-"))
-    file = "" if home == name else f"{home}.ipynb"
-    return f"{file}#{section}" if section else file or None
+    section = quote(library.titles()[target].replace(" ", "-"), safe=",:;?!")
+    # JupyterLab's own form, with the file's name even in the file: it also finds headings that it has not drawn yet.
+    return f"{home}.ipynb" + f"#heading={section}" * bool(section)
 
 
 LAB = Form(address, lambda key: library.paper_addresses().get(key), headed=True)
