@@ -85,8 +85,9 @@ class Places:
 
     def __init__(self, values):
         index = getattr(values, "index", None)
-        own = isinstance(index, pd.Index) and not index.equals(pd.RangeIndex(len(index)))
-        self._labels = index if own else None
+        self._labels: pd.Index | None = None
+        if isinstance(index, pd.Index) and not index.equals(pd.RangeIndex(len(index))):
+            self._labels = index
         self._numbers: np.ndarray | None = None
 
     def __call__(self, row: int) -> str:
