@@ -133,6 +133,8 @@ class Recommender:
             user or item `data` has not are left out
         progress : show a bar where it takes more than a second
 
+        Warns where a model of order, such as SASRec, gets data without times: then rows count as ordered.
+
         Raises
         ------
         TypeError, ValueError
@@ -143,6 +145,13 @@ class Recommender:
         data = as_dataset(data)
         self._check_hyper_parameters()
         self._check_data(data)
+        if self._reads_order and data.interactions.timestamps is None:
+            warnings.warn(
+                f"{type(self).__name__} learns from the order of events, and the data has no times: rows are taken in "
+                "the order of the table; name their column in Interactions.from_frame(df, timestamp=...)",
+                UserWarning,
+                stacklevel=2,
+            )
         with self._as_before_on_failure():
             self._fitted_params = copy.deepcopy(self.get_params())
             self._remember(data)

@@ -342,6 +342,12 @@ class ReadsHistoriesTwice:
         return super().recommend(users, k, histories=histories, **more)
 
 
+class AsksForTimes:
+    def fit(self, *asked, **more):
+        warnings.warn("rows are taken in the order of the table", UserWarning, stacklevel=2)
+        return super().fit(*asked, **more)
+
+
 class SilentAboutStrangers:
     def recommend(self, *asked, **more):
         with warnings.catch_warnings():
@@ -569,6 +575,7 @@ FAULTS = {
     ReadsHistoriesTwice: "forms_of_histories",
     SkipsUnknownInHistories: "unknown_items_in_histories",
     CutsAtTheUnknown: "unknown_items_ignored",
+    AsksForTimes: "order_without_times",
     SilentAboutStrangers: "who_has_met_nothing",
     StrangersInFileOrder: "who_has_met_nothing",
     ItselfSimilar: "similar_items",
