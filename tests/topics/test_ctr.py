@@ -483,7 +483,7 @@ def test_people_never_seen_get_what_the_same_history_gives(make):
         lists = {f"new {u}": likes[likes.user == u].item.tolist() for u in some[:3]} | {"nobody": []}
         with pytest.warns(UserWarning, match="met nothing"):
             found = model.score_matrix(histories=lists)
-                    close(found[:3], model.score_matrix(some)[:3], 1e-6)
+        close(found[:3], model.score_matrix(some)[:3], 1e-6)
         assert np.isfinite(found).all() and np.abs(found[:3] - found[3]).max(1).min() > 1e-3
         stranger = model.predict("stranger", np.tile(model.item_ids_, 4), unknown="fallback")
         close(stranger[: found.shape[1]], found[3], 1e-6)
@@ -607,7 +607,8 @@ def test_the_history_alone_tells_what_no_field_tells(cls):
     model = cls(fields=("item", "history"), **settings)
     model.fit(likes_what_came_before(), progress=False)
     pasts = {"even": [0, 2, 4, 6], "odd": [1, 3, 5, 7], "none": []}
-    scores = pd.DataFrame(model.score_matrix(histories=pasts), list(pasts), model.item_ids_)
+    with pytest.warns(UserWarning, match="met nothing"):
+        scores = pd.DataFrame(model.score_matrix(histories=pasts), list(pasts), model.item_ids_)
     rest = np.arange(8, 40)
     for name, own in (("even", rest % 2 == 0), ("odd", rest % 2 == 1)):
         assert scores.loc[name, rest[own]].min() > scores.loc[name, rest[~own]].max()

@@ -518,7 +518,8 @@ def test_strangers_need_no_training_and_their_order_counts(wing, name, paths, tm
         )
     ids = x.item_ids.tolist()
     lists = {"a": ids[:3], "b": ids[:3][::-1], "c": [], "long": ids * 4, "tail": (ids * 4)[-7:]}
-    scores = dict(zip(lists, model.score_matrix(histories=lists), strict=True))
+    with pytest.warns(UserWarning, match="met nothing"):
+        scores = dict(zip(lists, model.score_matrix(histories=lists), strict=True))
     assert np.abs(scores["a"] - scores["b"]).max() > 1e-4
     np.testing.assert_allclose(scores["long"], scores["tail"], atol=1e-6)
     counts = pd.Series(x.items).value_counts().reindex(ids, fill_value=0).to_numpy()
