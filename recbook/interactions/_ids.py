@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -84,7 +85,7 @@ class Places:
     """
 
     def __init__(self, values):
-        index = getattr(values, "index", None)
+        index: Any = getattr(values, "index", None)
         self._labels: pd.Index | None = None
         if isinstance(index, pd.Index) and not index.equals(pd.RangeIndex(len(index))):
             self._labels = index

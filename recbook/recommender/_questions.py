@@ -123,9 +123,9 @@ class Question:
             if rows.any():
                 here = context if context is None else context[rows]
                 scores[rows] = score(users[rows], items[rows], self.prepared, here)
-        if self.of_strangers is not None:
+        if self.without_history is not None and (instead := self.of_strangers) is not None:
             rows = known & self.without_history[users]
-            scores[rows] = self.of_strangers[items[rows]]
+            scores[rows] = instead[items[rows]]
         return scores
 
     def scores(
@@ -137,10 +137,8 @@ class Question:
             return np.zeros((len(users), n_items), np.float32)
         # A copy: whoever asked may write into it, and a model may have answered with its own array.
         found = np.array(self.model._score_matrix(users, items, self.prepared, context), np.float32)
-        if self.of_strangers is not None:
-            found[self.without_history[users]] = (
-                self.of_strangers if items is None else self.of_strangers[items]
-            )
+        if self.without_history is not None and (instead := self.of_strangers) is not None:
+            found[self.without_history[users]] = instead if items is None else instead[items]
         return found
 
     # ---------------------------------------------------------------- what was met
