@@ -168,6 +168,9 @@ def test_ease_without_its_history_serves_strangers_alone(wing, tmp_path):
     close(loaded.score_matrix(histories={"new": some}), model.score_matrix(histories={"new": some}), 0)
     with pytest.raises(NotSupportedError, match="EASE was saved without its history.*`histories`"):
         loaded.predict(x.user_ids[0], x.item_ids[0])
+    # What is popular is part of the history.
+    with pytest.warns(UserWarning, match="have met nothing.*saved without its history.*include_history=True"):
+        assert (loaded.score_matrix(histories={"new": []}) == 0).all()
 
 
 # ---------------------------------------------------------------- weighted least squares, by hand
