@@ -1,6 +1,7 @@
 """The command line: fit a model on a table, recommend with it, measure it.
 
 recbook models
+recbook clean export.csv --user customer --item film --rating stars --scale 1 5 --out ratings.csv
 recbook fit ratings.csv --model EASE --user customer --item film --out ease.npz
 recbook recommend ease.npz --for 17 --for 42 -k 5
 recbook evaluate ratings.csv --model EASE --metric ndcg@10 --metric recall@10 --folds 5
@@ -25,12 +26,13 @@ import numpy as np
 import pandas as pd
 
 import recbook
-from recbook import splits
+from recbook import preprocessing, splits
 from recbook.evaluation import cross_validate, evaluate
-from recbook.interactions import Interactions
+from recbook.interactions import Interactions, seconds
 from recbook.recommender import Recommender
 
 WINGS = ("torch", "keras")
+PARQUET = (".parquet", ".pq")
 WORDS = {"true": "True", "false": "False", "none": "None"}
 
 
@@ -91,8 +93,10 @@ def read(arguments: argparse.Namespace, path: Path) -> Interactions:
     if not path.is_file():
         raise CommandError(f"there is no file {path}")
     columns = {"user": arguments.user, "item": arguments.item, "on_duplicate": arguments.on_duplicate}
-    columns |= {name: value for name in ("rating", "timestamp") if (value := getattr(arguments, name))}
-    if path.suffix.lower() in (".parquet", ".pq"):
+    columns |= {
+        name: value for name in ("rating", "timestamp", "scale") if (value := getattr(arguments, name))
+    }
+    if path.suffix.lower() in PARQUET:
         return Interactions.from_parquet(path, **columns)
     return Interactions.from_csv(path, separator=arguments.separator, text_ids=arguments.text_ids, **columns)
 
@@ -130,6 +134,27 @@ def models(arguments: argparse.Namespace) -> None:
     widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
     for row in rows:
         print("".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def clean(arguments: argparse.Namespace) -> None:
+    """write the rows of a table that can be used, times as seconds since 1970, and say what was dropped and why"""
+    path = arguments.table
+    if not path.is_file():
+        raise CommandError(f"there is no file {path}")
+    if path.suffix.lower() in PARQUET:
+        table = pd.read_parquet(path)
+    else:  # text as it stands: what an id, a number or a time is, `clean` decides
+        table = pd.read_csv(path, sep=arguments.separator, dtype=str, keep_default_na=False)
+    table.index += 2  # the line of the file, whose first one has the names
+    columns = {"user": arguments.user, "item": arguments.item, "scale": arguments.scale}
+    columns |= {name: value for name in ("rating", "timestamp") if (value := getattr(arguments, name))}
+    cleaned = preprocessing.clean(table, **columns)
+    print(cleaned, file=sys.stderr)
+    kept = cleaned.kept
+    for name in kept.columns[[pd.api.types.is_datetime64_any_dtype(dtype) for dtype in kept.dtypes]]:
+        times = pd.to_datetime(kept[name], utc=True).dt.tz_localize(None)
+        kept = kept.assign(**{name: seconds(times.to_numpy())})  # what the other commands read
+    written(kept, arguments.out)
 
 
 def fit(arguments: argparse.Namespace) -> None:
@@ -192,7 +217,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="recbook", description="Recommender systems, in PyTorch and in Keras.")
     top.add_argument("--version", action="version", version=f"recbook {recbook.__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    known = {"models": models, "fit": fit, "recommend": recommend, "evaluate": evaluate_}
+    known = {"models": models, "clean": clean, "fit": fit, "recommend": recommend, "evaluate": evaluate_}
     made_of = {}
     for name, command in known.items():
         made_of[name] = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
@@ -200,7 +225,7 @@ def parser() -> argparse.ArgumentParser:
         made_of[name].add_argument(
             "--wing", choices=WINGS, help="what to compute with (default: what is installed)"
         )
-    for name in ("fit", "evaluate"):
+    for name in ("clean", "fit", "evaluate"):
         one = made_of[name]
         one.add_argument("table", type=Path, help="a text file with a line of names, or .parquet")
         one.add_argument("--user", default="user", help="the column of users (default: user)")
@@ -208,6 +233,11 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--rating", help="the column of ratings (default: rating, where there is one)")
         one.add_argument("--timestamp", help="the column of times (default: timestamp, where there is one)")
         one.add_argument("--separator", default=",", help="between two columns (default: a comma)")
+        one.add_argument(
+            "--scale", nargs=2, type=float, metavar=("LOW", "HIGH"), help="the lowest and the highest rating"
+        )
+    for name in ("fit", "evaluate"):
+        one = made_of[name]
         one.add_argument(
             "--text-ids", action="store_true", help="take ids as text, even where all are numbers"
         )
@@ -218,6 +248,7 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument(
             "--set", action="append", default=[], metavar="NAME=VALUE", help="an argument of the model"
         )
+    made_of["clean"].add_argument("--out", type=Path, help="a text file (default: to the screen)")
     made_of["fit"].add_argument("--model", required=True, help="its name, as `recbook models` has it")
     made_of["fit"].add_argument("--out", type=Path, required=True, help="the file of the model, .npz")
     made_of["fit"].add_argument("--forget", action="store_true", help="leave out what each user has met")

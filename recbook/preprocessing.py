@@ -6,6 +6,8 @@ What is learnt here is learnt from train alone. Attributes as numbers (`MinMaxSc
 
 from __future__ import annotations
 
+import datetime
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -25,6 +27,7 @@ from recbook.features import (  # noqa: F401  they are asked for as preprocessin
     StandardScaler,
 )
 from recbook.interactions import (
+    NOT_GIVEN,
     Dataset,
     IdIndex,
     Interactions,
@@ -32,7 +35,9 @@ from recbook.interactions import (
     as_frame,
     as_ids,
     as_interactions,
+    check_scale,
     plain,
+    together,
 )
 
 Data = TypeVar("Data", Interactions, Dataset)
@@ -42,6 +47,11 @@ REG_USER, REG_ITEM, EPOCHS = 15.0, 10.0, 10
 ROUNDING = 2.0**-45
 EVENT_WEIGHTS = {"browse": 1, "click": 2, "cart": 3, "buy": 5}
 AGGREGATES = ("sum", "max")
+SHOWN = 5  # labels that are named for each reason to drop a row
+# Digits in threes behind a comma are thousands to some and thousandths to others.
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d{1,2}")
+ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.]\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
+ZONE = re.compile(r":.*(Z|[+-]\d\d:?\d\d)$")
 
 # ---------------------------------------------------------------- ratings: means and biases
 
@@ -183,27 +193,76 @@ class Centering:
 # ---------------------------------------------------------------- tables, before they become Interactions
 
 
+class Cleaned(tuple[pd.DataFrame, pd.DataFrame]):
+    """What `clean` gives: the pair (kept, dropped), which prints what was done.
+
+    kept : the rows that can be used;  dropped : the others as they came, with a column `reason`
+    read : what was read as something else, one sentence a column
+    """
+
+    read: list[str]
+
+    def __new__(cls, kept: pd.DataFrame, dropped: pd.DataFrame, read: Sequence[str] = ()) -> Cleaned:
+        pair = super().__new__(cls, (kept, dropped))
+        pair.read = list(read)
+        return pair
+
+    def __getnewargs__(self):
+        return (*self, self.read)
+
+    @property
+    def kept(self) -> pd.DataFrame:
+        return self[0]
+
+    @property
+    def dropped(self) -> pd.DataFrame:
+        return self[1]
+
+    def __repr__(self) -> str:
+        rows = len(self.kept) + len(self.dropped)
+        lines = [f"{len(self.kept):,} of {rows:,} rows kept, {len(self.dropped):,} dropped"]
+        for reason, some in self.dropped.groupby("reason", sort=False):
+            labels = ", ".join(repr(plain(label)) for label in some.index[:SHOWN])
+            more = ", …" if len(some) > SHOWN else ""
+            lines.append(f"  {len(some):,} × {reason}: labels {labels}{more}")
+        return "\n".join(lines + self.read)
+
+
 def clean(
     df: pd.DataFrame,
     *,
+    user: str = "user",
+    item: str = "item",
+    rating: str | None = "rating",
+    timestamp: str | None = "timestamp",
+    scale: tuple[float, float] | None = None,
     required: Sequence[str] | None = None,
     ranges: Mapping[str, tuple[float, float]] | None = None,
     duplicates: bool = True,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> Cleaned:
     """(kept, dropped): the rows that can be used, and the others with a column `reason`.
 
-        kept, dropped = clean(df, ranges={"rating": (1, 5)})
+        columns = {"user": "customer", "item": "film", "rating": "stars", "timestamp": "when"}
+        kept, dropped = clean(df, **columns, scale=(1, 5))
         dropped["reason"].value_counts()
+        x = Interactions.from_frame(kept, **columns)
 
-    required : columns in which nothing may be missing (or infinite); None: those of user, item, rating and
-        timestamp that there are
-    ranges : column → (lowest, highest) that is possible; what lies outside is no rating or no time.
-        None: nothing is called an outlier. A range is stated, never guessed from the data.
-    duplicates : drop rows that repeat an earlier one in every column. The same pair with another rating
-        is no repeat but a second opinion: see `deduplicate`.
+    user, item, rating, timestamp : what the columns are called, as in `Interactions.from_frame`; those of ratings and
+        times may be absent where their names are the defaults, or None
+    scale : (lowest, highest) rating that there can be; what lies outside is dropped
+    required : columns in which nothing may be missing (or infinite); None: the four above, those there are
+    ranges : column → (lowest, highest) that is possible, as `scale` for any column; what lies outside is no rating
+        or no time. None: nothing is called an outlier. A range is stated, never guessed from the data.
+    duplicates : drop rows that repeat an earlier one in every column, as it was read. The same pair with another
+        rating is no repeat but a second opinion: see `deduplicate`.
 
-    A row stands in `dropped` once, with the first reason that applies. Both tables keep the order and the
-    index of `df`.
+    What can be read in one way alone is read. Ids lose the blanks around them, an empty one is missing, and ids that
+    are real numbers only because some are missing become whole again. Ratings and times that are text become numbers,
+    "4,5" too, but not "1,234"; times that are text in the form of ISO 8601, as "2024-01-31 18:30", become datetimes,
+    those without a zone as UTC. "31/01/24" is dropped, for nobody can tell which of its numbers is the month.
+
+    A row stands in `dropped` once, as it came, with the first reason that applies. Both tables keep the order, the
+    index and the columns of `df`. The pair prints what was dropped, by label, and what was read as something else.
 
     Missing ratings cannot be filled in here. That nobody rated is itself information, and whatever number
     would be written there (0, a mean) is a claim about taste: a model's task, not a cleaner's. A matrix
@@ -212,7 +271,7 @@ def clean(
     Raises
     ------
     ValueError
-        for a column that is not there, a range of a column without numbers or turned round, or where
+        for columns that are not there, a range of a column without numbers or turned round, or where
         nothing is left.
     TypeError
         where `df` is no DataFrame.
@@ -222,36 +281,181 @@ def clean(
         raise ValueError(
             "the table has a column `reason`, which `dropped` needs; rename it: df.rename(columns=...)"
         )
+    if not df.columns.is_unique:
+        double = df.columns[df.columns.duplicated()][0]
+        raise ValueError(f"column `{double}` stands more than once in the table; keep one of each name")
+    check_scale(scale)
+    asked = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
+    named = {role: name for role, name in asked.items() if name in df.columns}
+    _check_columns(df, asked, named, required, ranges or {}, scale)
     if required is None:
-        required = [name for name in ("user", "item", "rating", "timestamp") if name in df.columns]
-    reason = np.full(len(df), "", dtype=object)
+        required = list(named.values())
+    limits = list((ranges or {}).items())
+    if scale is not None:
+        limits.insert(0, (named["rating"], (scale[0], scale[1])))
+    reason, said = np.full(len(df), "", dtype=object), list[str]()
 
     def drop(rows: np.ndarray, why: str) -> None:
         reason[rows & (reason == "")] = why
 
-    for name in [*required, *(ranges or {})]:
-        if name not in df.columns:
-            raise ValueError(f"the table has no column `{name}`; it has {list(df.columns)}")
-    for name in required:
-        drop(df[name].isna().to_numpy(), f"{name} missing")
-        if pd.api.types.is_float_dtype(df[name]):
-            drop(np.isinf(df[name].to_numpy(np.float64, na_value=np.nan)), f"{name} infinite")
-    for name, (low, high) in (ranges or {}).items():
-        if not pd.api.types.is_numeric_dtype(df[name]) and not pd.api.types.is_datetime64_any_dtype(df[name]):
+    found, unread = {}, {}
+    for role, name in named.items():
+        found[name], unread[name], words = READERS[role](df[name])
+        said += [f"`{name}`: {word}" for word in words]
+    read = _with_columns(df, found)
+    for name in [*named.values(), *(name for name in required if name not in named.values())]:
+        no = unread.get(name, np.zeros(len(df), bool))
+        if name in required:
+            drop(read[name].isna().to_numpy() & ~no, f"{name} missing")
+        drop(no, f"{name} is no {'number' if name == named.get('rating') else 'time that is certain'}")
+        if name in required and pd.api.types.is_float_dtype(read[name]):
+            drop(np.isinf(read[name].to_numpy(np.float64, na_value=np.nan)), f"{name} infinite")
+    for name, (low, high) in limits:
+        column = read[name]
+        if not pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_datetime64_any_dtype(column):
             raise ValueError(
-                f"column `{name}` holds {df[name].dtype}, not numbers; convert it: pd.to_numeric(df['{name}'])"
+                f"column `{name}` holds {column.dtype}, not numbers; convert it: pd.to_numeric(df['{name}'])"
             )
         if not low <= high:
             raise ValueError(f"`ranges[{name!r}]` is {(low, high)}; give (lowest, highest)")
-        drop((df[name] < low).fillna(False).to_numpy(bool), f"{name} below {low}")
-        drop((df[name] > high).fillna(False).to_numpy(bool), f"{name} above {high}")
+        drop((column < low).fillna(False).to_numpy(bool), f"{name} below {low}")
+        drop((column > high).fillna(False).to_numpy(bool), f"{name} above {high}")
     if duplicates:
-        drop(df.duplicated().to_numpy(), "repeats an earlier row")
+        drop(read.duplicated().to_numpy(), "repeats an earlier row")
     kept = reason == ""
     if not kept.any():
         counts = pd.Series(reason).value_counts().to_dict() or "the table is empty"
-        raise ValueError(f"nothing is left after cleaning: {counts}; look at the columns and at `ranges`")
-    return df[kept], df[~kept].assign(reason=reason[~kept])
+        raise ValueError(
+            f"nothing is left after cleaning: {counts}; look at the columns, at `scale` and at `ranges`"
+        )
+    table = read[kept]
+    for name in dict.fromkeys((user, item)):
+        whole = _whole_again(table[name]) if name in named.values() else None
+        if whole is not None:
+            table = _with_columns(table, {name: whole})
+            said.append(f"`{name}`: real numbers read as whole ones")
+    return Cleaned(table, df[~kept].assign(reason=reason[~kept]), said)
+
+
+def _check_columns(df, asked: Mapping, named: Mapping, required, ranges: Mapping, scale) -> None:
+    """Raises one ValueError about all columns that are asked for and are not there."""
+    has = f"it has {list(df.columns)}"
+    faults = []
+    for role, name in asked.items():
+        if role in named or (
+            name in (None, role) and (role in ("rating", "timestamp") or required is not None)
+        ):
+            continue
+        faults.append(
+            f"the table has no column `{name}`; {has}: name the one of {role}s, clean(df, {role}=...)"
+            if name == role
+            else f"`{role}={name!r}`: the table has no column of that name; {has}"
+        )
+    for name in [*(required or []), *ranges]:
+        if name not in df.columns:
+            faults.append(f"the table has no column `{name}`; {has}")
+    if scale is not None and "rating" not in named:
+        faults.append(
+            f"`scale={scale!r}` is of ratings, and the table has no column of them; name it: rating=..."
+        )
+    if faults:
+        raise together(faults)
+
+
+# Each gives the column as it is read, which rows cannot be read, and what it did.
+Reading = tuple[pd.Series, np.ndarray, list[str]]
+
+
+def _texts(column: pd.Series) -> np.ndarray:
+    """(n,) which values are text."""
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
+        return np.zeros(len(column), bool)
+    return column.map(lambda value: isinstance(value, str)).to_numpy(bool)
+
+
+def _stripped(column: pd.Series, nothing: Sequence[str]) -> pd.Series:
+    """Objects: texts without blanks around them, and None for what says that nothing is given."""
+    values = [value.strip() if isinstance(value, str) else value for value in column.tolist()]
+    values = [None if isinstance(value, str) and value in nothing else value for value in values]
+    return pd.Series(values, index=column.index, dtype=object)
+
+
+def _read_ids(column: pd.Series) -> Reading:
+    texts, readable = _texts(column), np.zeros(len(column), bool)
+    if not texts.any() or isinstance(column.dtype, pd.CategoricalDtype):
+        return column, readable, []
+    found = _stripped(column, [""])
+    changed = int((found[texts].to_numpy(object) != column[texts].to_numpy(object)).sum())
+    if not changed:
+        return column, readable, []
+    return found, readable, [f"blanks taken off {_of(changed, 'id')}"]
+
+
+def _read_ratings(column: pd.Series) -> Reading:
+    texts = _texts(column)
+    if not texts.any():
+        return column, np.zeros(len(column), bool), []
+    given = _stripped(column, NOT_GIVEN)
+    comma = given.map(lambda value: isinstance(value, str) and bool(DECIMAL_COMMA.fullmatch(value)))
+    given = given.where(
+        ~comma, given.map(lambda value: value.replace(",", ".") if isinstance(value, str) else value)
+    )
+    found = pd.to_numeric(given, errors="coerce").astype(np.float64)
+    unread = (given.notna() & found.isna()).to_numpy()
+    n = int((texts & found.notna().to_numpy()).sum())
+    commas = f", {int(comma.sum()):,} of them with a decimal comma" if comma.any() else ""
+    return found, unread, [f"{_of(n, 'text')} read as numbers{commas}"] if n else []
+
+
+def _read_times(column: pd.Series) -> Reading:
+    texts = _texts(column)
+    if not texts.any():
+        return column, np.zeros(len(column), bool), []
+    given = _stripped(column, NOT_GIVEN)
+    there = given.notna().to_numpy()
+    numbers = pd.to_numeric(given, errors="coerce")
+    if (numbers.notna().to_numpy() == there).all():  # what a file of texts has where the clock counts seconds
+        return (
+            numbers,
+            np.zeros(len(column), bool),
+            [f"{_of(int((texts & there).sum()), 'text')} read as numbers"],
+        )
+    written = given.map(lambda value: isinstance(value, str) and bool(ISO_8601.fullmatch(value)))
+    stamps = given.map(lambda value: isinstance(value, datetime.date | np.datetime64))
+    found = pd.to_datetime(given.where(written | stamps, None), format="ISO8601", errors="coerce", utc=True)
+    zoned = given[written].map(lambda value: bool(ZONE.search(value))).to_numpy(bool)
+    n = int((written & found.notna()).sum())
+    word = f"{_of(n, 'text')} read as times"
+    if zoned.any() and not zoned.all():
+        word += f", the {int((~zoned).sum()):,} without a zone as UTC"
+    if not zoned.any():
+        found = found.dt.tz_localize(None)
+    return found, there & found.isna().to_numpy(), [word] if n else []
+
+
+READERS = {"user": _read_ids, "item": _read_ids, "rating": _read_ratings, "timestamp": _read_times}
+
+
+def _with_columns(table: pd.DataFrame, columns: Mapping) -> pd.DataFrame:
+    """A table with other columns of the same names, which need not be texts as those of `assign` are."""
+    found = table.copy(deep=False)
+    for name, column in columns.items():
+        found[name] = column
+    return found
+
+
+def _whole_again(ids: pd.Series) -> pd.Series | None:
+    """Ids that are real numbers because some were missing, as whole ones; None where they are anything else."""
+    if not pd.api.types.is_float_dtype(ids) or ids.isna().any():
+        return None
+    values = ids.to_numpy(np.float64)
+    if not (np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2.0**53)).all():
+        return None
+    return ids.astype(np.int64)
+
+
+def _of(n: int, what: str) -> str:
+    return f"{n:,} {what}" + ("" if n == 1 else "s")
 
 
 # ---------------------------------------------------------------- Interactions in, Interactions out

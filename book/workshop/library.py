@@ -13,7 +13,7 @@ import jupytext
 from pybtex.database import parse_file
 
 from book.ext.recbook_sphinx import ROOT
-from book.ext.recbook_sphinx.chapters import Chapter, describe, pages_of_book
+from book.ext.recbook_sphinx.chapters import Chapter, describe, pages_of_book, read_topic
 from book.ext.recbook_sphinx.citations import author_year
 
 TARGET = re.compile(r"^\((?P<label>[\w-]+)\)=\n+(?:#+ (?P<title>.+))?", re.M)
@@ -35,8 +35,8 @@ def tags_of(cell: dict) -> set[str]:
 
 @cache
 def chapter_names() -> tuple[str, ...]:
-    """The chapters in the order of the book: "introduction", "data", …"""
-    return tuple(page.rpartition("/")[2] for page in pages_of_book() if (ROOT / f"{page}.ipynb").is_file())
+    """The chapters in the order of the book: "introduction", "data", …; guides are none."""
+    return tuple(page.rpartition("/")[2] for page in pages_of_book() if read_topic(page))
 
 
 def path_of(name: str) -> Path:
@@ -72,7 +72,8 @@ def texts(name: str) -> list[str]:
 def titles() -> dict[str, str]:
     """Label -> title of the section, the exercise or the page."""
     pages = [page for page in pages_of_book() if (ROOT / f"{page}.md").is_file()]
-    written = [text for name in chapter_names() for text in texts(name)]
+    notebooks = [page.rpartition("/")[2] for page in pages_of_book() if (ROOT / f"{page}.ipynb").is_file()]
+    written = [text for name in notebooks for text in texts(name)]
     written += [(ROOT / f"{page}.md").read_text("utf-8") for page in pages]
     found = {}
     for text in written:

@@ -244,9 +244,9 @@ def check_unknown_ids(s: Subject, name) -> None:
     s.refused(lambda: model.score_matrix([user]), UnknownIdError)
 
 
-@check(each("", "Raise", "ignore", 0, None, True))
+@check(each("", "Raise", "skip", 0, None, True))
 def check_other_values_of_unknown(s: Subject, value) -> None:
-    """`unknown` has three values; any other is refused, even where every id is known."""
+    """`unknown` has four values; any other is refused, even where every id is known."""
     s.refused(lambda: s.fitted.predict(s.users[0], s.items[0], unknown=value), ValueError, words=("unknown",))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict, deque
 from types import MappingProxyType
 
@@ -152,8 +153,6 @@ def check_what_are_no_histories(s: Subject, bad) -> None:
 @check({"alone": 1, "among others": 2}, when=takes_histories)
 def check_empty_history(s: Subject, people) -> None:
     """Somebody without a history gets finite scores and a whole list, or a clear refusal; others theirs as always."""
-    import warnings
-
     histories = {"new": [], "newer": s.items[1:4]} if people == 2 else {"new": []}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that nothing is known of somebody may be said
@@ -167,6 +166,42 @@ def check_empty_history(s: Subject, people) -> None:
                 same_table(table[table.user == "newer"].reset_index(drop=True), alone)
 
 
+def _reads_histories(s: Subject) -> bool:
+    return takes_histories(s) and s.model._reads_histories
+
+
+@check(each("recommend", "predict", "score_matrix"), when=_reads_histories)
+def check_who_has_met_nothing(s: Subject, method) -> None:
+    """Whoever has met nothing is named in one warning, and is not offered the items in their order in train.
+
+    A model that without a history scores all items alike sets `_blank_without_history`, and gives what is popular;
+    one whose scores hang on no history sets `_reads_histories` to False.
+    """
+    histories = {"newer": s.items[1:4], "new": [], "newest": []}
+    asked = {
+        "recommend": lambda: s.fitted.recommend(histories=histories, k=99),
+        "predict": lambda: s.fitted.predict("new", s.items, histories=histories),
+        "score_matrix": lambda: s.fitted.score_matrix(["new"], histories=histories, candidates=s.items)[0],
+    }
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = asked[method]()
+    said = [str(one.message) for one in caught if one.category is UserWarning]
+    assert len(said) == 1, f"{len(said)} warnings: {said}"
+    assert "2 of 3 people" in said[0] and "'new'" in said[0] and type(s.fitted).__name__ in said[0], said[0]
+    assert caught[0].filename == __file__, f"it points at {caught[0].filename}, not at the caller"
+    if method == "recommend":
+        table = found[found.user == "new"].set_index("item")
+        found = table.score.reindex(s.items).to_numpy()
+        assert len(table) == len(s.fitted.item_ids_)
+    # What one item is to be ahead of another for, none is known to be.
+    assert np.ptp(found) > 1e-6, "all items score alike: the list is the order of train"
+    if s.fitted._blank_without_history and s.task != "rating":
+        counts = s.data.interactions.to_frame().item.value_counts().reindex(s.items).to_numpy()
+        ahead = counts[:, None] > counts
+        assert (found[:, None] > found)[ahead].all(), f"not by popularity: {found} where counts are {counts}"
+
+
 @check(each("in a list", "in Interactions", "alone"), when=takes_histories)
 def check_unknown_items_in_histories(s: Subject, where) -> None:
     """An item that the model has never seen is refused by name, not passed over."""
@@ -178,6 +213,37 @@ def check_unknown_items_in_histories(s: Subject, where) -> None:
         histories = Interactions.from_frame(rows)
     s.refused(lambda: s.fitted.recommend(histories=histories), UnknownIdError, words=(str(stranger),))
     s.refused(lambda: s.fitted.predict("new", s.items[0], histories=histories), UnknownIdError)
+
+
+@check(each("a list", "a mapping", "Interactions", "times backwards", "nothing else"), when=takes_histories)
+def check_unknown_items_ignored(s: Subject, form) -> None:
+    """With unknown="ignore" a history with an item that the model has never seen is the history without it."""
+    stranger = -77 if isinstance(s.items[0], int) else "no such item"
+    items = s.items[1:4]
+    mixed = [items[0], stranger, *items[1:]]
+    histories, known = {"new": mixed}, {"new": items}
+    if form == "a mapping":
+        histories, known = ({"new": dict.fromkeys(some, 1.0)} for some in (mixed, items))
+    elif form == "nothing else":
+        histories, known = {"new": [stranger], "newer": mixed}, {"new": [], "newer": items}
+    elif form != "a list":
+        rows = pd.DataFrame({"user": "new", "item": mixed, "rating": 1.0, "timestamp": range(4)})
+        rows = rows.iloc[::-1] if form == "times backwards" else rows
+        histories, known = (Interactions.from_frame(r) for r in (rows, rows[rows.item != stranger]))
+    for ask in (
+        lambda h, **more: s.fitted.score_matrix(histories=h, **more),
+        lambda h, **more: s.fitted.predict("new", s.items, histories=h, **more),
+    ):
+        near(ask(histories, unknown="ignore"), ask(known))
+    same_table(
+        s.fitted.recommend(histories=histories, k=99, unknown="ignore"),
+        s.fitted.recommend(histories=known, k=99),
+    )
+    other = ["17"] if isinstance(s.items[0], int) else [17]
+    for unknown, error in (("ignore", ValueError), ("raise", UnknownIdError), ("fallback", ValueError)):
+        s.refused(
+            lambda unknown=unknown: s.fitted.recommend(histories={"new": other}, unknown=unknown), error
+        )
 
 
 @check({"side by side": [0, 0, 1], "apart": [0, 1, 0], "all alike": [2, 2, 2]}, when=takes_histories)

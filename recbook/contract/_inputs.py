@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
+import warnings
 from typing import Any
 
 import numpy as np
@@ -244,6 +245,18 @@ def check_dtypes_of_times(s: Subject, column) -> None:
     assert model is not None or times.dtype == object, f"{times.dtype} is refused"
     if model is not None:
         s.same_scores(model)
+
+
+@check(each("without times", "with times"), fits=True, when=has("timestamp"))
+def check_order_without_times(s: Subject, form) -> None:
+    """A model of order that gets no times says once that the rows count as ordered; no other model says so."""
+    frame = s.frame if form == "with times" else s.frame.drop(columns="timestamp")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        s.fit(s.dataset(frame))
+    said = [str(one.message) for one in caught if "order of the table" in str(one.message)]
+    expected = int(form == "without times" and s.model._reads_order)
+    assert len(said) == expected, f"it is said {len(said)} times, not {expected}: {said}"
 
 
 @check(

@@ -102,7 +102,8 @@ def evaluate(
     unknown : what becomes of users and items of `test` that the model does not know.
         "fallback": the model's own prior predicts the rating; an unknown item that is relevant counts as
         missed; there is no list for an unknown user, who is left out and counted.
-        "nan": such pairs are left out of everything. "raise": an UnknownIdError.
+        "nan": such pairs are left out of everything. "raise": an UnknownIdError. "ignore": as "fallback", and items
+        of `histories` that the model does not know are left out of these, which is an error else.
     ties : "expected" (the value expected over all orders of equal scores) or "first" (item order of train)
     context : one row a pair of `test`, for measures of pairs; a list has many pairs, and takes none
     features : for "diversity@k", a table of numbers by item id, such as genres
@@ -149,7 +150,7 @@ def evaluate(
     x = as_interactions(test)
     if not len(x):
         raise ValueError("`test` is empty; at least one interaction is needed")
-    question = model.question(histories)
+    question = model.question(histories, unknown)
     check_same_kind(x.item_ids, model.item_ids_, "item")
     if histories is None:
         check_same_kind(x.user_ids, model.user_ids_, "user")

@@ -9,12 +9,22 @@ Nothing is shared with the caller: what comes in is copied, and the arrays that 
 
 from recbook.interactions._columns import comparable, join_times, seconds
 from recbook.interactions._dataset import Dataset, as_data, as_dataset, as_interactions
-from recbook.interactions._ids import IdIndex, as_column, as_ids, as_text, check_same_kind, frozen, plain
-from recbook.interactions._interactions import COLUMNS, Interactions
+from recbook.interactions._ids import (
+    IdIndex,
+    as_column,
+    as_ids,
+    as_text,
+    check_same_kind,
+    frozen,
+    plain,
+    together,
+)
+from recbook.interactions._interactions import COLUMNS, NOT_GIVEN, Interactions, check_scale
 from recbook.interactions._tables import as_frame, is_table
 
 __all__ = [
     "COLUMNS",
+    "NOT_GIVEN",
     "Dataset",
     "IdIndex",
     "Interactions",
@@ -26,10 +36,12 @@ __all__ = [
     "as_interactions",
     "as_text",
     "check_same_kind",
+    "check_scale",
     "comparable",
     "frozen",
     "is_table",
     "join_times",
     "plain",
     "seconds",
+    "together",
 ]

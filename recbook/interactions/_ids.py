@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -74,6 +77,47 @@ def check_same_kind(ids: np.ndarray, known: np.ndarray, name: str) -> None:
         )
 
 
+class Places:
+    """What the rows of a column are called in messages: their numbers from 0 and, where the caller's table has an
+    index of its own, their labels.
+
+    values : the column as it came; a series of pandas has an index
+    """
+
+    def __init__(self, values):
+        index: Any = getattr(values, "index", None)
+        self._labels: pd.Index | None = None
+        if isinstance(index, pd.Index) and not index.equals(pd.RangeIndex(len(index))):
+            self._labels = index
+        self._numbers: np.ndarray | None = None
+
+    def __call__(self, row: int) -> str:
+        number = row if self._numbers is None else int(self._numbers[row])
+        if self._labels is None:
+            return f"row {number}"
+        return f"row {number} (label {plain(self._labels[number])!r})"
+
+    def of(self, rows: np.ndarray) -> Places:
+        """The places of some of the rows, (m,) numbers, which are counted from 0 from then on."""
+        some = copy.copy(self)
+        some._numbers = rows
+        return some
+
+
+def together(faults: list[str]) -> ValueError:
+    """One error about all that is wrong; a single fault is its own message."""
+    if len(faults) == 1:
+        return ValueError(faults[0])
+    lines = [f"  {number}. {fault}" for number, fault in enumerate(faults, start=1)]
+    return ValueError("\n".join([f"the table has {len(faults)} faults:", *lines]))
+
+
+def first_of(bad: np.ndarray, places: Places) -> str:
+    """The first of the rows that are bad, and how many more there are."""
+    more = int(bad.sum()) - 1
+    return places(int(bad.argmax())) + (f" and {more:,} more" if more else "")
+
+
 def as_ids(values, name: str) -> np.ndarray:
     """`values` as an array of ids: int64, or Python's strings (dtype object).
 
@@ -81,53 +125,74 @@ def as_ids(values, name: str) -> np.ndarray:
     ------
     ValueError
         where a value is missing, is not a whole number or a string, or where both kinds are mixed;
-        the message has the column's name, the first bad row and the remedy.
+        the message has the column's name, the first bad row and the remedy. A row is named by its number, and by its
+        label too where `values` has an index of its own.
     """
+    ids, faults = read_ids(values, name)
+    if faults:
+        raise together(faults)
+    return ids
+
+
+def read_ids(values, name: str) -> tuple[np.ndarray, list[str]]:
+    """`values` as `as_ids` gives them, and all that is wrong with them; where something is, no array to use."""
+    nothing = np.zeros(0, np.int64)
     if getattr(values, "ndim", 1) != 1:
-        raise ValueError(f"`{name}` has {values.ndim} dimensions; give a plain list of ids")
+        return nothing, [f"`{name}` has {values.ndim} dimensions; give a plain list of ids"]
     if isinstance(values, np.ndarray) and values.dtype.kind == "i":
-        return values.astype(np.int64, copy=False)
+        return values.astype(np.int64, copy=False), []
     if isinstance(values, np.ndarray) and values.dtype.kind in "UT":
         values = values.astype(object)
-    values = series(values).reset_index(drop=True)
+    places, values = Places(values), series(values).reset_index(drop=True)
     missing = values.isna().to_numpy()
-    if missing.any():
-        row = int(missing.argmax())
-        raise ValueError(
-            f"column `{name}`, row {row}: the id is missing; drop such rows first: df.dropna(subset=['{name}'])"
-        )
+    if not missing.any():
+        return _of_whole(values, name, places)
+    fault = (
+        f"column `{name}`, {first_of(missing, places)}: the id is missing; drop such rows first: "
+        f"df.dropna(subset=['{name}'])"
+    )
+    given = np.flatnonzero(~missing)
+    left = values.iloc[given].reset_index(drop=True)
+    if pd.api.types.is_float_dtype(left) and (left == np.floor(left)).all():
+        return nothing, [fault]  # whole numbers, which are real ones because some are missing
+    return nothing, [fault, *(_of_whole(left, name, places.of(given))[1] if len(left) else [])]
+
+
+def _of_whole(values: pd.Series, name: str, places: Places) -> tuple[np.ndarray, list[str]]:
+    """Of ids of which none is missing."""
+    nothing = np.zeros(0, np.int64)
     if isinstance(values.dtype, pd.CategoricalDtype):
-        return as_ids(values.astype(values.cat.categories.dtype), name)
+        return _of_whole(values.astype(values.cat.categories.dtype), name, places)
     if pd.api.types.is_bool_dtype(values):
-        raise ValueError(f"column `{name}` holds true/false; ids are integers or strings")
+        return nothing, [f"column `{name}` holds true/false; ids are integers or strings"]
     if pd.api.types.is_integer_dtype(values):
-        _check_id_sizes((values > MAX_ID).to_numpy(bool), name)
-        return values.to_numpy(np.int64)
+        faults = _too_large((values > MAX_ID).to_numpy(bool), name, places)
+        return (nothing if faults else values.to_numpy(np.int64)), faults
     if pd.api.types.is_float_dtype(values) and len(values):
-        raise ValueError(
-            f"column `{name}` holds real numbers (row 0: {values.iloc[0]}); ids are integers or strings: "
+        return nothing, [
+            f"column `{name}` holds real numbers ({places(0)}: {values.iloc[0]}); ids are integers or strings: "
             f"df['{name}'].astype(int)"
-        )
+        ]
     ids = values.to_numpy(dtype=object)
     kind = pd.api.types.infer_dtype(ids, skipna=False)
     if kind in ("string", "empty"):
         # NumPy's strings are a kind of Python's, but of fixed width; what goes out shall be Python's.
-        return np.array([str(v) for v in ids], object) if set(map(type, ids)) - {str} else ids
+        return (np.array([str(v) for v in ids], object) if set(map(type, ids)) - {str} else ids), []
     if kind == "integer":
-        _check_id_sizes(np.array([not -MAX_ID <= v + 1 <= MAX_ID + 1 for v in ids.tolist()]), name)
-        return ids.astype(np.int64)
-    raise _no_ids(ids, name)
+        large = np.array([not -MAX_ID <= v + 1 <= MAX_ID + 1 for v in ids.tolist()])
+        faults = _too_large(large, name, places)
+        return (nothing if faults else ids.astype(np.int64)), faults
+    return nothing, [_no_ids(ids, name, places)]
 
 
-def _check_id_sizes(too_large: np.ndarray, name: str) -> None:
-    if too_large.any():
-        raise ValueError(
-            f"column `{name}`, row {int(too_large.argmax())}: the id exceeds 2**63 - 1; use strings"
-        )
+def _too_large(too_large: np.ndarray, name: str, places: Places) -> list[str]:
+    if not too_large.any():
+        return []
+    return [f"column `{name}`, {first_of(too_large, places)}: the id exceeds 2**63 - 1; use strings"]
 
 
-def _no_ids(ids: np.ndarray, name: str) -> ValueError:
-    """The error about the first of `ids`, objects, that is neither a string nor a whole number, or of another kind."""
+def _no_ids(ids: np.ndarray, name: str, places: Places) -> str:
+    """What is said of the first of `ids`, objects, that is neither a string nor a whole number, or of another kind."""
     of_kind = np.array(
         [
             "string"
@@ -146,12 +211,11 @@ def _no_ids(ids: np.ndarray, name: str) -> ValueError:
             remedy = f"df['{name}'].str.decode('utf-8')"
         elif isinstance(bad, float | np.floating):
             remedy = f"df['{name}'].astype(int)"
-        return ValueError(
-            f"column `{name}`, row {row}: {bad!r} is a {type(bad).__name__}; ids are integers or strings: {remedy}"
-        )
+        what = f"{bad!r} is a {type(bad).__name__}"
+        return f"column `{name}`, {places(row)}: {what}; ids are integers or strings: {remedy}"
     row = int((of_kind != of_kind[0]).argmax())
-    return ValueError(
-        f"column `{name}`, row {row}: {ids[row]!r} is a {type(ids[row]).__name__}, row 0 is a "
+    return (
+        f"column `{name}`, {places(row)}: {ids[row]!r} is a {type(ids[row]).__name__}, {places(0)} is a "
         f"{type(ids[0]).__name__}; ids are all integers or all strings: df['{name}'].astype(str)"
     )
 

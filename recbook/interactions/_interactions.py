@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Real
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -15,8 +17,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recbook.interactions._columns import as_ratings, as_timestamps, series_of
-from recbook.interactions._ids import IdIndex, as_ids, plain, series
+from recbook.interactions._columns import read_column
+from recbook.interactions._ids import IdIndex, Places, as_ids, plain, read_ids, series, together
 from recbook.interactions._tables import as_frame, made_by
 
 DUPLICATES = ("raise", "last", "mean", "keep")
@@ -58,8 +60,9 @@ class Interactions:
         rating: str | None = "rating",
         timestamp: str | None = "timestamp",
         on_duplicate: str = "raise",
+        scale: tuple[float, float] | None = None,
     ) -> Interactions:
-        """Interactions of a table; every column is checked here, once.
+        """Interactions of a table; every column is checked here, once, and all that is wrong is said together.
 
         df : one row a meeting: a DataFrame of pandas or Polars, or of another library that narwhals reads, a
             pyarrow.Table, or whatever gives an Arrow stream (`__arrow_c_stream__`). `user` and `item` name columns
@@ -67,42 +70,63 @@ class Interactions:
         on_duplicate : what to do where a pair stands more than once: "raise", keep the "last" row
             (latest timestamp, else latest row), "mean" (of the ratings, at the last row's place), or
             "keep" all, for events: who clicks twice clicked twice.
+        scale : (lowest, highest) rating that there can be; None takes any. It is stated, never guessed.
+
+        Nothing is repaired here: `preprocessing.clean` does that, and says what it dropped.
 
         Raises
         ------
         ValueError
-            for a missing column, an empty table, missing or mixed ids, a rating that is NaN or
-            infinite, duplicates; with the column, the first bad row and the remedy.
+            for a missing column, an empty table, missing or mixed ids, a rating that is NaN, infinite or outside
+            the scale, times that are text, duplicates; with the column, the first bad row (its number, and its
+            label where the table has an index of its own) and the remedy. Where several things are wrong, it
+            lists them all.
         TypeError
             where `df` is no table.
         """
         df = as_frame(df, "df")
         if on_duplicate not in DUPLICATES:
             raise ValueError(f"`on_duplicate` is {on_duplicate!r}; choose one of {DUPLICATES}")
+        check_scale(scale)
         optional = {"rating": rating, "timestamp": timestamp}
-        for parameter, name in {"user": user, "item": item, **optional}.items():
-            if name is None and parameter in optional:
-                continue
-            if name not in df.columns and not (parameter in optional and name == parameter):
-                raise ValueError(
-                    f"`{parameter}={name!r}`: the table has no column of that name; it has {list(df.columns)}"
-                )
+        asked = {"user": user, "item": item} | optional
+        asked = {
+            parameter: name
+            for parameter, name in asked.items()
+            if parameter not in optional or name is not None
+        }
         if not df.columns.is_unique:
             double = df.columns[df.columns.duplicated()][0]
             raise ValueError(f"column `{double}` stands more than once in the table; keep one of each name")
+        faults = [
+            f"`{parameter}={name!r}`: the table has no column of that name; it has {list(df.columns)}"
+            for parameter, name in asked.items()
+            if name not in df.columns and not (parameter in optional and name == parameter)
+        ]
         if not len(df):
-            raise ValueError("the table is empty; at least one interaction is needed")
-        named = [name for name in (user, item, rating, timestamp) if name is not None and name in df.columns]
-        x = cls._checked(
-            {"users": df[user], "items": df[item]}
-            | {
-                place: df[name]
-                for place, name in {"ratings": rating, "timestamps": timestamp}.items()
-                if name in named
-            },
-            {"users": user, "items": item, "ratings": rating, "timestamps": timestamp},
-            {c: df[c].to_numpy() for c in df.columns if c not in named},
+            raise together(faults or ["the table is empty; at least one interaction is needed"])
+        if scale is not None and (rating is None or rating not in df.columns) and not faults:
+            faults.append(
+                f"`scale={scale!r}` is of ratings, and the table has no column of them; name it: rating=..."
+            )
+        named = {parameter: name for parameter, name in asked.items() if name in df.columns}
+        x, more = cls._read(
+            {f"{parameter}s": df[name] for parameter, name in named.items()},
+            {f"{parameter}s": name for parameter, name in named.items()},
+            {c: df[c].to_numpy() for c in df.columns if c not in named.values()},
+            scale,
         )
+        faults += more
+        places = Places(df)
+        if on_duplicate == "raise" and {"user", "item"} <= set(named):
+            again = _pairs_again(df[user], df[item]) if x is None else x._repeats()
+            if again.any():
+                row = int(again.argmax())
+                one, other = plain(df[user].iloc[row]), plain(df[item].iloc[row])
+                faults.append(_stands_twice(places(row), one, other, int(again.sum())))
+        if faults:
+            raise together(faults)
+        assert x is not None
         return x._without_duplicates(on_duplicate)
 
     @classmethod
@@ -116,7 +140,7 @@ class Interactions:
 
         path : a file, or an address that pandas reads;  separator : between two columns
         text_ids : True takes ids as text always, so that files of which only some have all-digit ids agree
-        columns : user, item, rating, timestamp and on_duplicate, as in `from_frame`
+        columns : user, item, rating, timestamp, on_duplicate and scale, as in `from_frame`
 
         Raises ValueError where a row has more fields than names, and what `from_frame` raises.
         """
@@ -139,7 +163,7 @@ class Interactions:
     def from_parquet(cls, path: str | os.PathLike, **columns) -> Interactions:
         """Interactions of a Parquet file, which needs pyarrow: pip install recbook[parquet].
 
-        columns : user, item, rating, timestamp and on_duplicate, as in `from_frame`
+        columns : user, item, rating, timestamp, on_duplicate and scale, as in `from_frame`
         """
         if not importlib.util.find_spec("pyarrow"):
             raise ImportError(
@@ -214,26 +238,42 @@ class Interactions:
 
         given : name of a field → its values;  called : the same → what the caller calls it
         """
-        made, n = {}, 0
+        x, faults = cls._read(given, called, extra)
+        if faults:
+            raise together(faults)
+        assert x is not None
+        return x
+
+    @classmethod
+    def _read(
+        cls, given: Mapping, called: Mapping, extra: Mapping, scale: tuple[float, float] | None = None
+    ) -> tuple[Interactions | None, list[str]]:
+        """The same, and all that is wrong; where something is, None."""
+        made, faults, n = {}, [], 0
         for name, values in given.items():
             if name in ("users", "items"):
-                ids = as_ids(values, called[name])
+                ids, wrong = read_ids(values, called[name])
                 codes, distinct = pd.factorize(ids)
                 made[f"{name[:-1]}_codes"] = codes.astype(np.int64, copy=False)
                 made[f"_{name[:-1]}_index"] = IdIndex(distinct)
                 # Strings that are equal become the same object: a row costs eight bytes, however long its id is.
                 made[name] = distinct[codes] if ids.dtype == object else np.array(ids)
             else:
-                checked = as_ratings if name == "ratings" else as_timestamps
-                made[name] = np.array(checked(series_of(values, called[name]), called[name]))
-            n = len(made["users"])  # which come first
-            _check_length(called[name], made[name], n)
+                times = name == "timestamps"
+                found, wrong = read_column(values, called[name], None if times else scale, times=times)
+                made[name] = np.array(found)
+            faults += wrong
+            if not faults:
+                n = len(next(iter(made.values())))  # of the users, who come first
+                _check_length(called[name], made[name], n)
+        if faults or not {"users", "items"} <= set(given):
+            return None, faults
         further = {}
         for name, values in extra.items():
             values = np.asarray(values)
             further[name] = np.array(values, values.dtype.newbyteorder("="))
             _check_length(name, further[name], n)
-        return cls._made(made, further)
+        return cls._made(made, further), []
 
     @classmethod
     def _made(cls, fields: Mapping, extra: Mapping) -> Interactions:
@@ -341,10 +381,8 @@ class Interactions:
             return self
         if on_duplicate == "raise":
             row = int(again.argmax())
-            raise ValueError(
-                f"row {row}: user {plain(self.users[row])!r} and item {plain(self.items[row])!r} stand together more "
-                f"than once ({int(again.sum())} such rows); choose on_duplicate='last' or 'mean', or 'keep' for events"
-            )
+            user, item = plain(self.users[row]), plain(self.items[row])
+            raise ValueError(_stands_twice(f"row {row}", user, item, int(again.sum())))
         order = (
             np.arange(len(self)) if self.timestamps is None else np.argsort(self.timestamps, kind="stable")
         )
@@ -375,6 +413,34 @@ def _with_guessed_types(table: pd.DataFrame, ids: list[str], text_ids: bool) -> 
         else:
             found[name] = column
     return pd.DataFrame(found)
+
+
+def check_scale(scale) -> None:
+    """Raises ValueError for what is not (lowest, highest), finite numbers."""
+    if scale is None:
+        return
+    good = isinstance(scale, tuple | list) and len(scale) == 2
+    if good and all(isinstance(one, Real) and not isinstance(one, bool) for one in scale):
+        if -math.inf < scale[0] < scale[1] < math.inf:
+            return
+    raise ValueError(f"`scale` is {scale!r}; give the lowest and the highest rating: (1, 5)")
+
+
+def _pairs_again(users: pd.Series, items: pd.Series) -> np.ndarray:
+    """(n,) which rows repeat the pair of an earlier one, of columns that are no ids yet; a pair has no gap."""
+    pairs = pd.DataFrame({"user": users, "item": items})
+    try:
+        again = pairs.duplicated().to_numpy()
+    except TypeError:  # what cannot be compared, such as lists, is no id anyway
+        return np.zeros(len(pairs), bool)
+    return again & pairs.notna().all(axis=1).to_numpy()
+
+
+def _stands_twice(place: str, user, item, n: int) -> str:
+    return (
+        f"{place}: user {user!r} and item {item!r} stand together more than once ({n} such rows); choose "
+        "on_duplicate='last' or 'mean', or 'keep' for events"
+    )
 
 
 def _form(matrix) -> str:

@@ -22,6 +22,11 @@ def choose_backend() -> None:
     Keras itself takes tensorflow, and fails where it is absent. KERAS_BACKEND is left as it is: who sets
     it means it.
     """
+    if importlib.util.find_spec("keras") is None:
+        raise ImportError(
+            "recbook.keras needs Keras, which is not installed: pip install recbook[tensorflow]; the same models "
+            "are in recbook.torch, and those that need no framework in recbook.numpy"
+        )
     if "KERAS_BACKEND" in os.environ:
         return
     installed = [name for name in BACKENDS if importlib.util.find_spec(name)]

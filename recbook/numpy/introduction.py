@@ -20,6 +20,7 @@ class GlobalMean(Recommender):
 
     task = "rating"
     supports = frozenset({"histories", "partial_fit"})
+    _reads_histories = False
 
     def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:
         self._mean, self._count = train.rated.mean(), len(train.rated)
@@ -117,6 +118,7 @@ class Popularity(Recommender):
 
     task = "ranking"
     supports = frozenset({"histories", "partial_fit"})
+    _reads_histories = False
 
     def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:
         self._count = np.bincount(train.items, minlength=train.n_items)
@@ -158,6 +160,7 @@ class Random(Recommender):
 
     task = "ranking"
     supports = frozenset({"histories"})
+    _reads_histories = False
 
     seed: int = seed()
 

@@ -7,8 +7,8 @@ import numpy as np
 from recbook.core.blocks import blocks
 from recbook.core.vectors import directions
 from recbook.interactions import Dataset, as_text
-from recbook.recommender import Coded, Recommender, anything, number
-from recbook.shared._histories import check_something_came_next, in_time, without_history
+from recbook.recommender import Coded, Recommender, anything, number, popularity
+from recbook.shared._histories import check_something_came_next, in_time
 
 
 class MarkovChain(Recommender):
@@ -31,6 +31,7 @@ class MarkovChain(Recommender):
     supports = frozenset({"histories", "similar_items"})
     _keeps_ratings = True  # a score is computed from the history: without it nobody can be scored
     _reads_order = True
+    _blank_without_history = True
 
     shrinkage: float = number(1.0, above=0, search=(0.1, 30.0, "log"))
 
@@ -74,7 +75,7 @@ class MarkovChain(Recommender):
     def _score_rows(self, users, people):
         lists = people.by_user
         has_history = (users >= 0) & (lists.lengths[users] > 0)
-        scores = np.tile(without_history(self._train), (len(users), 1))
+        scores = np.tile(popularity(self._train), (len(users), 1))
         some = users[has_history]
         scores[has_history] = np.log(self._chances(people.items[lists.rows[lists.starts[some + 1] - 1]]))
         return scores
@@ -123,6 +124,7 @@ class CascadeModel(Recommender):
 
     task = "next_item"
     supports = frozenset({"histories"})
+    _reads_histories = False
 
     passed: str = anything("browse")
     prior_looks: float = number(1.0, above=0, search=(0.1, 30.0, "log"))

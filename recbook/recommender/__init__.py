@@ -22,7 +22,7 @@ from recbook.core.arguments import (
 from recbook.recommender._coded import Coded
 from recbook.recommender._files import restore
 from recbook.recommender._model import CAPABILITIES, TASKS, UNKNOWN, Recommender
-from recbook.recommender._questions import Question, ids_of, raise_unknown
+from recbook.recommender._questions import Question, ids_of, popularity, raise_unknown
 
 __all__ = [
     "CAPABILITIES",
@@ -41,6 +41,7 @@ __all__ = [
     "flag",
     "ids_of",
     "number",
+    "popularity",
     "raise_unknown",
     "restore",
     "seed",

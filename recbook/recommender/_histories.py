@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 
 from recbook.core.arguments import check_number
-from recbook.interactions import Dataset, IdIndex, Interactions, as_ids, as_interactions, is_table, plain
+from recbook.interactions import (
+    Dataset,
+    IdIndex,
+    Interactions,
+    as_ids,
+    as_interactions,
+    check_same_kind,
+    is_table,
+    plain,
+)
 from recbook.recommender._coded import Coded
 from recbook.recommender._questions import raise_unknown
 
@@ -17,8 +26,11 @@ if TYPE_CHECKING:
     from recbook.recommender import Recommender
 
 
-def code_histories(model: Recommender, histories) -> tuple[IdIndex, Coded]:
+def code_histories(model: Recommender, histories, unknown: str = "raise") -> tuple[IdIndex, Coded]:
     """A mapping to ordered lists of items, or Interactions, as the people's ids, and what they met in codes.
+
+    unknown : of items that the model does not know: "raise", or "ignore" leaves them out. Where the model's ids are
+        integers and those of histories strings, or the other way round, nothing could be left, and that is an error
 
     Raises NotSupportedError, UnknownIdError, TypeError, ValueError.
     """
@@ -33,7 +45,13 @@ def code_histories(model: Recommender, histories) -> tuple[IdIndex, Coded]:
             f"`histories` is a {type(histories).__name__}; give {{name: [item, …]}}, Interactions or a table"
         )
     codes = model._item_index.codes(items)
-    raise_unknown("item", items[codes < 0], "leave them out of `histories`")
+    if unknown == "ignore":
+        check_same_kind(items, model.item_ids_, "item")
+        known = codes >= 0
+        users, items, codes = users[known], items[known], codes[known]
+        ratings, times = (None if column is None else column[known] for column in (ratings, times))
+        extra = {name: column[known] for name, column in extra.items()}
+    raise_unknown("item", items[codes < 0], "leave them out of `histories`, or pass unknown='ignore'")
     double = pd.DataFrame({"user": users, "item": codes}).duplicated().to_numpy()
     if model._one_rating_a_pair and model.rating_range_ is not None and double.any():
         row = int(double.argmax())

@@ -38,7 +38,8 @@ from recbook.recommender._questions import Question, ids_of, raise_unknown
 
 TASKS = ("rating", "ranking", "click", "next_item")
 CAPABILITIES = ("histories", "warm_items", "context", "similar_items", "partial_fit")
-UNKNOWN = ("raise", "fallback", "nan")
+UNKNOWN = ("raise", "fallback", "nan", "ignore")  # of pairs, and "ignore" of histories, too
+OF_HISTORIES = ("raise", "ignore")
 
 
 # Without `field_specifiers`: of these a checker takes a default by its keyword alone, and models give it by place.
@@ -63,6 +64,10 @@ class Recommender:
     _watches_validation: ClassVar[bool] = False
     # Whether it matters in which order the items of a history stand.
     _reads_order: ClassVar[bool] = False
+    # Whether what a person has met changes what is said of other items.
+    _reads_histories: ClassVar[bool] = True
+    # Whether all items score alike for somebody without a history: what is popular then stands in (`Question`).
+    _blank_without_history: ClassVar[bool] = False
 
     @property
     def _one_rating_a_pair(self) -> bool:
@@ -128,6 +133,8 @@ class Recommender:
             user or item `data` has not are left out
         progress : show a bar where it takes more than a second
 
+        Warns where a model of order, such as SASRec, gets data without times: then rows count as ordered.
+
         Raises
         ------
         TypeError, ValueError
@@ -138,6 +145,13 @@ class Recommender:
         data = as_dataset(data)
         self._check_hyper_parameters()
         self._check_data(data)
+        if self._reads_order and data.interactions.timestamps is None:
+            warnings.warn(
+                f"{type(self).__name__} learns from the order of events, and the data has no times: rows are taken in "
+                "the order of the table; name their column in Interactions.from_frame(df, timestamp=...)",
+                UserWarning,
+                stacklevel=2,
+            )
         with self._as_before_on_failure():
             self._fitted_params = copy.deepcopy(self.get_params())
             self._remember(data)
@@ -334,14 +348,17 @@ class Recommender:
         raise_unknown("item", items[codes < 0])
         return codes
 
-    def _code_histories(self, histories) -> tuple[IdIndex, Coded]:
-        return code_histories(self, histories)
+    def _code_histories(self, histories, unknown: str = "raise") -> tuple[IdIndex, Coded]:
+        return code_histories(self, histories, unknown)
 
-    def question(self, histories=None) -> Question:
-        """The inner face of a fitted model: people of train or of `histories`, prepared once, scored in blocks."""
+    def question(self, histories=None, unknown: str = "raise") -> Question:
+        """The inner face of a fitted model: people of train or of `histories`, prepared once, scored in blocks.
+
+        unknown : of items of `histories` that the model does not know: "ignore" leaves them out
+        """
         self._check_fitted()
         self._check_changes()
-        return Question(self, histories)
+        return Question(self, histories, unknown)
 
     def _check_changes(self) -> None:
         """Raises ValueError where an argument was changed after `fit` to what does not fit what was learnt."""
@@ -378,8 +395,10 @@ class Recommender:
         context : a table of n rows with what is known at the moment (models that support "context")
         histories : people never seen, as in `recommend`; then `users` are its keys
         unknown : for ids that are not known: "raise", "fallback" (what the model knows without
-            them: a mean and the biases it has), or "nan"
+            them: a mean and the biases it has), or "nan"; "ignore" is "fallback", and leaves items that are not
+            known out of `histories`, too
 
+        Warns where somebody of `histories` has met nothing, as `recommend` does.
         Raises NotFittedError, UnknownIdError, NotSupportedError, ValueError.
         """
         self._check_fitted()
@@ -387,7 +406,7 @@ class Recommender:
             raise ValueError(f"`unknown` is {unknown!r}; choose one of {UNKNOWN}")
         if context is not None:
             self._require("context")
-        question = self.question(histories)
+        question = self.question(histories, unknown)
         users, items = ids_of(users, "users"), ids_of(items, "items")
         if len(users) != len(items) and 1 not in (len(users), len(items)):
             raise ValueError(
@@ -402,17 +421,21 @@ class Recommender:
             raise_unknown("item", items[i < 0], "pass unknown='fallback'")
         return question.pairs(u, i, unknown, context)
 
-    def score_matrix(self, users=None, *, histories=None, candidates=None, context=None) -> np.ndarray:
+    def score_matrix(
+        self, users=None, *, histories=None, candidates=None, context=None, unknown: str = "raise"
+    ) -> np.ndarray:
         """Scores of users × items, (n_users, n_items) float32; ask for a few hundred users at a time.
 
         users : ids (default: all that are known, or all of `histories`)
         candidates : item ids of the columns (default: `item_ids_`)
         context : one row a user
+        unknown : of items of `histories`, as in `recommend`
         """
         self._check_fitted()
+        arguments.check_choice("unknown", unknown, OF_HISTORIES)
         if context is not None:
             self._require("context")
-        question = self.question(histories)
+        question = self.question(histories, unknown)
         users, codes = question.asked(users)
         question.check_context(context, len(users), "user")
         columns = None if candidates is None else self._item_codes(candidates, "candidates")
@@ -430,6 +453,7 @@ class Recommender:
         candidates=None,
         context: pd.DataFrame | None = None,
         with_items: Sequence[str] | pd.DataFrame | None = None,
+        unknown: str = "raise",
     ) -> pd.DataFrame:
         """The k items with the highest scores for each user.
 
@@ -440,6 +464,11 @@ class Recommender:
         candidates : item ids to choose from (default: all that the model knows)
         with_items : columns of the table of items that the model was fitted with, such as ["title"], to stand beside
             the items; or a table of one's own, indexed by item id, with all its columns
+        unknown : of items of `histories` that the model does not know: "raise" an UnknownIdError, or "ignore" them
+
+        Somebody of `histories` who has met nothing, or nothing that is known, gets what the model expects of anybody,
+        and a UserWarning says so, one for all of them. A model that without a history scores all items alike, such as
+        EASE, lists what is popular in train, or, where its scores are ratings, what is rated best on average.
 
         Returns a table user, item, score, rank (from 1), users in the given order; of equal scores
         the item that appeared first in train comes first. Users with fewer than k candidates
@@ -447,7 +476,8 @@ class Recommender:
         """
         self._check_fitted()
         check_number("k", k, 1, whole=True)
-        question = self.question(histories)
+        arguments.check_choice("unknown", unknown, OF_HISTORIES)
+        question = self.question(histories, unknown)
         users, codes = question.asked(users)
         question.check_context(context, len(users), "user")
         columns = (

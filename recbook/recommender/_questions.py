@@ -6,6 +6,7 @@ once and fitted once, however many blocks they are scored in.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ from recbook.interactions import as_ids, plain
 
 if TYPE_CHECKING:
     from recbook.recommender import Recommender
+    from recbook.recommender._coded import Coded
+
+PULL = 10.0  # ratings: as strongly as the biases of items are pulled elsewhere
 
 
 class Question:
@@ -29,12 +33,48 @@ class Question:
     histories : what the people of `histories` have met, in codes; None for those of train
     """
 
-    def __init__(self, model: Recommender, histories=None):
+    def __init__(self, model: Recommender, histories=None, unknown: str = "raise"):
+        """unknown : of items of `histories` that the model does not know: "raise" or "ignore"; another is "raise" """
         self.model, self.items = model, model._item_index
-        if histories is None:
+        self.without_history: np.ndarray | None = (
+            None  # (people,) who have met nothing; None where nobody is such
+        )
+        if histories is None:  # whoever is known from train has met something there
             self.people, self.histories = model._user_index, None
-        else:
-            self.people, self.histories = model._code_histories(histories)
+            return
+        self.people, self.histories = model._code_histories(histories, unknown)
+        nothing = np.bincount(self.histories.users, minlength=len(self.people)) == 0
+        if nothing.any() and model._reads_histories:
+            self.without_history = nothing
+            warnings.warn(self._said_of_strangers(nothing), UserWarning, stacklevel=4)
+
+    def _said_of_strangers(self, nothing: np.ndarray) -> str:
+        first, model = plain(self.people.ids[int(nothing.argmax())]), self.model
+        name = type(model).__name__
+        what = "what it would say of anybody"
+        if model._blank_without_history:
+            what = "what is popular in train" if model.task != "rating" else "each item's mean rating"
+            if model._train is None:
+                what = (
+                    "no order at all, for it was saved without its history and does not know what is popular: "
+                    "fit it anew, or save it with include_history=True"
+                )
+        return (
+            f"{int(nothing.sum())} of {len(nothing)} people in `histories` have met nothing that {name} knows (the "
+            f"first is {first!r}); it has for them {what}"
+        )
+
+    @cached_property
+    def of_strangers(self) -> np.ndarray | None:
+        """Scores of all items for whoever has met nothing, (n_items,) float32; None where the model has its own.
+
+        The log of an item's share of train, as `popularity`; of a model of ratings, which are no shares, the item's
+        mean rating, pulled to the mean of all.
+        """
+        train = self.model._train
+        if self.without_history is None or not self.model._blank_without_history or train is None:
+            return None
+        return mean_ratings(train) if self.model.task == "rating" else popularity(train)
 
     @cached_property
     def prepared(self) -> Any:
@@ -71,17 +111,21 @@ class Question:
     ) -> np.ndarray:
         """Scores of n pairs of codes, (n,) float32.
 
-        unknown : of a pair with a code -1, for an id that is not known: the model's prior ("fallback"), or "nan"
+        unknown : of a pair with a code -1, for an id that is not known: the model's prior ("fallback", "ignore"), or
+            "nan"
         """
         scores = np.full(len(users), np.nan, np.float32)
         known = (users >= 0) & (items >= 0)
         asked = [(known, self.model._predict)]
-        if unknown == "fallback":
+        if unknown in ("fallback", "ignore"):
             asked.append((~known, self.model._prior_now))
         for rows, score in asked:
             if rows.any():
                 here = context if context is None else context[rows]
                 scores[rows] = score(users[rows], items[rows], self.prepared, here)
+        if self.without_history is not None and (instead := self.of_strangers) is not None:
+            rows = known & self.without_history[users]
+            scores[rows] = instead[items[rows]]
         return scores
 
     def scores(
@@ -92,7 +136,10 @@ class Question:
         if not (len(users) and n_items):  # no model needs to know of no pairs
             return np.zeros((len(users), n_items), np.float32)
         # A copy: whoever asked may write into it, and a model may have answered with its own array.
-        return np.array(self.model._score_matrix(users, items, self.prepared, context), np.float32)
+        found = np.array(self.model._score_matrix(users, items, self.prepared, context), np.float32)
+        if self.without_history is not None and (instead := self.of_strangers) is not None:
+            found[self.without_history[users]] = instead if items is None else instead[items]
+        return found
 
     # ---------------------------------------------------------------- what was met
 
@@ -141,6 +188,22 @@ class Question:
         row, cell = np.nonzero(real)
         column = position[items[rows[row, cell]]]
         scores[row[column >= 0], column[column >= 0]] = -np.inf
+
+
+def popularity(train: Coded) -> np.ndarray:
+    """(n_items,) float32: log((n_i + 1) / (n + items)), n_i of the n events of train being of item i.
+
+    What is expected of somebody of whom nothing is known; the 1 is for items that train never has.
+    """
+    count = np.bincount(train.items, minlength=train.n_items)
+    return np.log((count + 1) / (count.sum() + len(count))).astype(np.float32)
+
+
+def mean_ratings(train: Coded) -> np.ndarray:
+    """(n_items,) float32: each item's mean rating, pulled to the mean of all by PULL ratings of that mean."""
+    mean, count = train.rated.mean(), np.bincount(train.items, minlength=train.n_items)
+    off = np.bincount(train.items, train.rated - mean, train.n_items)
+    return (mean + off / (PULL + count)).astype(np.float32)
 
 
 def ids_of(values, name: str) -> np.ndarray:

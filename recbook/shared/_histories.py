@@ -18,7 +18,7 @@ from recbook.core.blocks import blocks, power_of_two
 from recbook.core.ragged import Ragged
 from recbook.interactions import Dataset, Interactions, as_interactions
 from recbook.metrics import ndcg_at_k
-from recbook.recommender import Coded, Recommender
+from recbook.recommender import Coded, Recommender, popularity
 from recbook.sampling import NegativeSampler, batches
 from recbook.shared._training import Batch, GradientModel
 
@@ -74,21 +74,11 @@ def check_something_came_next(model: Recommender, train: Interactions) -> None:
         )
 
 
-def without_history(train: Coded) -> np.ndarray:
-    """(n_items,) float32: log((n_i + 1) / (n + items)), n_i of the n events of train being of item i.
-
-    What is expected of somebody of whom nothing is known; the 1 is for items that train never has.
-    """
-    count = np.bincount(train.items, minlength=train.n_items)
-    return np.log((count + 1) / (count.sum() + len(count))).astype(np.float32)
-
-
 class SequenceModel(GradientModel):
     """A network that reads the steps of a history and gives a state after each; score_i = q_i · state + b_i.
 
     Events go from the earliest to the latest; events of one time, and all events of data without timestamps, stand in
-    the order of the table. An item may come again. Somebody without a history has the scores of `without_history`,
-    which follow popularity.
+    the order of the table. An item may come again. Somebody without a history has the scores of `popularity`.
 
     Of each person the last `max_length` steps are read. A batch is a number of people whose histories are of similar
     length: "items" (people, width) int32, filled up with n_items; "next_items", of the same shape; "mask" float32, 1 at
@@ -105,6 +95,7 @@ class SequenceModel(GradientModel):
     supports = frozenset({"histories", "similar_items"})
     _keeps_ratings = True  # a score is computed from the history: without it nobody can be scored
     _reads_order = True
+    _blank_without_history = True
 
     # ---------------------------------------------------------------- hooks: what a model writes
 
@@ -267,7 +258,7 @@ class SequenceModel(GradientModel):
     def _score_rows(self, users, people) -> np.ndarray:
         states, has_history = self._states_of(users, people)
         scores = states @ self._item_vectors().T + self._item_biases()
-        scores[~has_history] = without_history(self._train)
+        scores[~has_history] = popularity(self._train)
         return scores
 
     def _prior(self, users, items, people) -> np.ndarray:

@@ -224,13 +224,13 @@ class ClickModel(GradientModel):
 
     # ---------------------------------------------------------------- scores
 
-    def _code_histories(self, histories):
+    def _code_histories(self, histories, unknown: str = "raise"):
         if not self._reads_histories:
             raise NotSupportedError(
                 f"this {type(self).__name__} reads no histories: its `fields` are {tuple(self.fields)!r}; "
                 "add 'history' to them and fit again"
             )
-        people, coded = super()._code_histories(histories)
+        people, coded = super()._code_histories(histories, unknown)
         if coded.ratings is not None and not np.isin(coded.ratings, (0.0, 1.0)).all():
             wrong = coded.ratings[~np.isin(coded.ratings, (0.0, 1.0))][0]
             raise ValueError(

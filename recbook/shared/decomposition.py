@@ -137,6 +137,10 @@ class ALS(Recommender):
     seed: int = seed()
     device: str = device()
 
+    @property
+    def _blank_without_history(self) -> bool:
+        return not self.biased
+
     # ---------------------------------------------------------------- the wing's part
 
     def _to_pieces(self, blocks: list[Block]) -> list:
@@ -429,6 +433,7 @@ class PureSVD(SpectralModel):
     """
 
     task = "ranking"
+    _blank_without_history = True
 
     factors: int | None = whole(None, or_none=True, search=(5, 100, "log"))
     seed: int = seed()

@@ -129,6 +129,10 @@ class MatrixFactorization(FactorModel):
     seed: int = seed()
     device: str = device()
 
+    @property
+    def _blank_without_history(self) -> bool:
+        return not self.biased
+
     def _check_targets(self, x: Interactions) -> None:
         super()._check_targets(x)
         check_pair_targets(self, x, self.loss, self.negatives)

@@ -52,11 +52,13 @@ class EASE(Recommender):
     reg : λ; the larger, the more a weight must rest on
     device : "auto", "cpu", "cuda"
 
-    A model saved with include_history=False knows no user, and recommends for `histories` alone.
+    A model saved with include_history=False knows no user, and recommends for `histories` alone. Somebody without a
+    history gets what is popular in train.
     """
 
     task = "ranking"
     supports = frozenset({"histories", "similar_items"})
+    _blank_without_history = True
 
     reg: float = number(400.0, above=0, search=(10.0, 3000.0, "log"))
     device: str = device()
@@ -198,6 +200,7 @@ class ImplicitALS(Recommender):
 
     task = "ranking"
     supports = frozenset({"histories", "similar_items"})
+    _blank_without_history = True
 
     factors: int = whole(64, search=(8, 128, "log"))
     epochs: int = whole(15, search=(5, 30, "log"))

@@ -28,6 +28,7 @@ class GMF(PairNetworkModel):
 
     task = "ranking"
     supports = frozenset({"histories", "similar_items"})
+    _blank_without_history = True  # p = 0
     _kinds = ("factors",)
 
     factors: int = whole(32, search=(8, 64, "log"))

@@ -178,6 +178,11 @@ class NeighborhoodModel(Recommender):
     _keeps_ratings = True
     _rows_are_users: ClassVar[bool]
 
+    @property
+    def _blank_without_history(self) -> bool:
+        """Whether nothing is known of an item but through neighbours: no bias, and no mean of its own."""
+        return self.center == "none" or (self._rows_are_users and self.center != "baseline")
+
     def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:
         rows, columns, n_rows, n_columns = self._orient(train)
         self._check_size(n_rows)
@@ -432,6 +437,7 @@ class SlopeOne(Recommender):
     task = "rating"
     supports = frozenset({"histories"})
     _keeps_ratings = True
+    _blank_without_history = True
 
     min_support: int = whole(1, search=(1, 30, "log"))
     device: str = device()

@@ -173,10 +173,10 @@ class DecisionPath(SequenceModel):
 
     # ---------------------------------------------------------------- what comes next
 
-    def next_events(self, users=None, *, histories=None) -> pd.DataFrame:
+    def next_events(self, users=None, *, histories=None, unknown: str = "raise") -> pd.DataFrame:
         """How likely each event is to be the next step's: a table user, event, chance.
 
-        users, histories : as in `recommend`
+        users, histories, unknown : as in `recommend`
 
         Somebody without a history has the shares of the events of train. Raises ValueError where train has no column
         `event`, UnknownIdError, NotFittedError.
@@ -184,7 +184,7 @@ class DecisionPath(SequenceModel):
         self._check_fitted()
         if not len(self._events):
             raise ValueError("train has no column `event`: there is none to predict")
-        question = self.question(histories)
+        question = self.question(histories, unknown)
         users, codes = question.asked(users)
         states, has_history = self._states_of(codes, question.prepared)
         learnt = self._get_parameters()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+from recbook.torch import _installed  # noqa: F401  (it says what to do where PyTorch is absent)
+
+# isort: split
 from recbook.core.storage import MAX_BYTES
 from recbook.recommender import Recommender, restore
 

@@ -128,6 +128,30 @@ def test_other_separators_and_parquet(table, tmp_path, capsys):
     assert found[0] == found[1]
 
 
+def test_a_dirty_table_is_cleaned_and_then_fitted(table, tmp_path, capsys):
+    dirty = table.astype(object)
+    dirty["when"] = pd.to_datetime(table.when, unit="s").dt.strftime("%Y-%m-%dT%H:%M:%S")
+    dirty.iloc[3, dirty.columns.get_loc("stars")] = 11
+    dirty.iloc[7, dirty.columns.get_loc("customer")] = None
+    path, clean, saved = tmp_path / "dirty.csv", tmp_path / "clean.csv", tmp_path / "popular.npz"
+    dirty.to_csv(path, index=False)
+    fit = ["--model", "Popularity", *COLUMNS, "--scale", "1", "5", "--out", saved]
+    assert cli.main(list(map(str, ["fit", path, *fit]))) == 1
+    said = capsys.readouterr().err
+    assert "3 faults" in said and "row 3" in said and "row 7" in said and "to_datetime" in said
+    asked = ["clean", path, *COLUMNS, "--scale", "1", "5", "--out", clean]
+    assert cli.main(list(map(str, asked))) == 0
+    said = capsys.readouterr().err
+    assert (
+        "1 × stars above 5.0: labels 5" in said and "1 × customer missing: labels 9" in said
+    )  # lines of the file
+    assert cli.main(list(map(str, ["fit", clean, *fit]))) == 0
+    left = table.drop(index=table.index[[3, 7]])
+    found = Interactions.from_csv(clean, user="customer", item="film", rating="stars", timestamp="when")
+    pd.testing.assert_frame_equal(found.to_frame(), read(left).to_frame())
+    assert cli.main(["clean", str(tmp_path / "none.csv")]) == 1
+
+
 def test_models_are_listed_with_what_they_can(capsys):
     assert cli.main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import os
 import re
 import subprocess
 import sys
 import textwrap
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -340,6 +342,35 @@ class ReadsHistoriesTwice:
         return super().recommend(users, k, histories=histories, **more)
 
 
+class AsksForTimes:
+    def fit(self, *asked, **more):
+        warnings.warn("rows are taken in the order of the table", UserWarning, stacklevel=2)
+        return super().fit(*asked, **more)
+
+
+class SilentAboutStrangers:
+    def recommend(self, *asked, **more):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return super().recommend(*asked, **more)
+
+
+class StrangersInFileOrder:
+    def predict(self, users, items, *, histories=None, **more):
+        scores = super().predict(users, items, histories=histories, **more)
+        return scores if histories is None or list(histories[users]) else np.zeros_like(scores)
+
+
+class CutsAtTheUnknown:
+    def recommend(self, users=None, k=10, *, histories=None, unknown="raise", **more):
+        if isinstance(histories, dict) and unknown == "ignore":
+            known = self.item_ids_.tolist()
+            histories = {
+                name: list(itertools.takewhile(known.__contains__, one)) for name, one in histories.items()
+            }
+        return super().recommend(users, k, histories=histories, unknown=unknown, **more)
+
+
 class SkipsUnknownInHistories:
     def recommend(self, users=None, k=10, *, histories=None, **more):
         if isinstance(histories, dict):
@@ -543,6 +574,10 @@ FAULTS = {
     ForgetsFirst: "asking_changes_nothing",
     ReadsHistoriesTwice: "forms_of_histories",
     SkipsUnknownInHistories: "unknown_items_in_histories",
+    CutsAtTheUnknown: "unknown_items_ignored",
+    AsksForTimes: "order_without_times",
+    SilentAboutStrangers: "who_has_met_nothing",
+    StrangersInFileOrder: "who_has_met_nothing",
     ItselfSimilar: "similar_items",
     NaNSimilar: "similar_items",
     DropsContext: "context_is_refused",

@@ -210,6 +210,27 @@ def test_keras_wing_without_torch(backend):
     fresh("import recbook.keras as rk; rk.UserKNN()", absent={"torch"}, KERAS_BACKEND=backend)
 
 
+@pytest.mark.parametrize(
+    ("wing", "absent", "remedy"),
+    [
+        ("torch", {"torch"}, "pip install recbook[torch]"),
+        ("keras", {"keras", "tensorflow", "torch", "jax"}, "pip install recbook[tensorflow]"),
+    ],
+)
+def test_a_wing_whose_framework_is_absent_says_what_to_do(wing, absent, remedy):
+    code = f"""
+for name in ("recbook.{wing}", "recbook.{wing}.implicit"):
+    try:
+        __import__(name)
+    except ImportError as error:
+        assert type(error) is ImportError and {remedy!r} in str(error) and "recbook.numpy" in str(error), error
+    else:
+        raise AssertionError(name + " was imported")
+import recbook.numpy
+"""
+    fresh(code, absent=absent)
+
+
 def test_keras_wing_finds_the_one_backend(tmp_path):
     """With KERAS_BACKEND unset an installed backend is chosen.
 

@@ -159,6 +159,103 @@ def test_duplicates():
     assert len(unrated) == 3 and unrated.ratings is None
 
 
+# ---------------------------------------------------------------- all that is wrong with a table
+
+
+def dirty() -> pd.DataFrame:
+    """As it stands after `dropna` and `concat`: labels that are no row numbers, and a fault of each kind."""
+    columns = {
+        "customer": ["a", "b", None, "a", "c"],
+        "film": [1, 2, 3, 1, 2],
+        "stars": [5.0, 11.0, 3.0, np.nan, np.inf],
+        "when": ["2024-01-05"] * 5,
+    }
+    return pd.DataFrame(columns, index=[10, 20, 30, 70, 80])
+
+
+NAMED = {"user": "customer", "item": "film", "rating": "stars", "timestamp": "when"}
+
+
+def test_all_that_is_wrong_with_a_table_is_said_together():
+    with pytest.raises(ValueError) as caught:
+        Interactions.from_frame(dirty(), **NAMED, scale=(1, 5))
+    first, *lines = str(caught.value).splitlines()
+    assert first == "the table has 6 faults:"
+    expected = [
+        ("`customer`", "row 2 (label 30): the id is missing", "dropna(subset=['customer'])"),
+        ("`stars`", "row 3 (label 70)", "is no rating"),
+        ("`stars`", "row 4 (label 80)", "is infinite"),
+        ("`stars`", "row 1 (label 20): 11.0", "scale from 1 to 5", "clean"),
+        ("`when`", "not times", "pd.to_datetime(df['when'])"),
+        ("row 3 (label 70): user 'a' and item 1 stand together", "on_duplicate"),
+    ]
+    assert len(lines) == len(expected)
+    for number, (line, words) in enumerate(zip(lines, expected, strict=True), start=1):
+        assert line.startswith(f"  {number}. ") and all(word in line for word in words), line
+
+
+def test_columns_that_are_not_there_are_said_with_what_is_wrong_in_the_others():
+    with pytest.raises(ValueError, match="2 faults") as caught:
+        Interactions.from_frame(dirty(), user="client", item="customer", rating=None, timestamp=None)
+    assert "user='client'" in str(caught.value) and "row 2 (label 30)" in str(caught.value)
+
+
+def test_one_fault_is_its_own_message_and_a_plain_index_has_no_labels():
+    with pytest.raises(ValueError, match=r"^column `stars`, row 1: 11\.0 is outside the scale"):
+        good = dirty().iloc[:2].reset_index(drop=True)
+        Interactions.from_frame(good, **(NAMED | {"timestamp": None}), scale=(1, 5))
+
+
+def test_rows_are_named_by_their_labels():
+    """Where rows were taken out before, their numbers say little."""
+    table = pd.DataFrame({"user": range(100), "item": [7] * 100, "rating": 3.0})
+    table.loc[70, "rating"] = np.nan
+    left = table.drop(index=[0, 1, 2, 3])
+    with pytest.raises(ValueError, match=r"row 66 \(label 70\): nan is no rating"):
+        Interactions.from_frame(left)
+    left.index = left.index.astype(str)
+    left.loc["90", "rating"] = np.nan
+    with pytest.raises(ValueError, match=r"row 66 \(label '70'\) and 1 more: nan is no rating"):
+        Interactions.from_frame(left)
+    left["user"] = left.user.astype(object).where(left.index != "50", 1.5)
+    with pytest.raises(ValueError, match=r"row 46 \(label '50'\): 1\.5 is a float"):
+        Interactions.from_frame(left.drop(columns="rating"))
+
+
+def test_behind_a_missing_id_or_time_the_rest_is_checked_under_its_own_number():
+    ids = pd.Series([None, "a", 7, "b"], index=[9, 8, 7, 6], dtype=object)
+    table = pd.DataFrame({"user": ids, "item": [1, 2, 3, 4], "timestamp": [np.nan, 1.0, 2.0, np.inf]})
+    with pytest.raises(ValueError, match="4 faults") as caught:
+        Interactions.from_frame(table)
+    for words in (
+        "row 0 (label 9): the id is missing",
+        "row 2 (label 7): 7 is a int, row 1 (label 8) is a str",
+        "row 0 (label 9): nan is no time",
+        "row 3 (label 6): inf is no time",
+    ):
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("scale", [(5, 1), (1, 1), (1,), 5, "15", (1, np.inf), (np.nan, 5), (True, 5)])
+def test_a_scale_is_two_numbers(scale):
+    refuses(lambda: Interactions.from_frame(TABLE, scale=scale), ValueError, ("`scale`", "(1, 5)"))
+
+
+def test_a_scale_is_held_to_and_needs_ratings():
+    x = Interactions.from_frame(TABLE, scale=(1, 5))
+    pd.testing.assert_frame_equal(x.to_frame(), Interactions.from_frame(TABLE).to_frame())
+    refuses(lambda: Interactions.from_frame(TABLE, scale=(2, 5)), ValueError, ("1.0 is outside", "2 to 5"))
+    bare = TABLE[["user", "item"]]
+    refuses(lambda: Interactions.from_frame(bare, scale=(1, 5)), ValueError, ("`scale=(1, 5)`", "no column"))
+
+
+def test_the_constructor_says_all_together_too():
+    users, items = pd.Series(["a", None], index=["x", "y"]), [1.5, 2.5]
+    with pytest.raises(ValueError, match="2 faults") as caught:
+        Interactions(users, items)
+    assert "`users`, row 1 (label 'y')" in str(caught.value) and "`items`" in str(caught.value)
+
+
 # ---------------------------------------------------------------- Dataset
 
 

@@ -1,5 +1,7 @@
 """Cleaning, choosing and weighing of rows; attributes as numbers, fitted on train alone."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,7 +42,8 @@ DIRTY = pd.DataFrame(
 def test_clean_says_what_was_dropped_and_why():
     kept, dropped = pre.clean(DIRTY, ranges={"rating": (0.5, 5)})
     assert kept.index.tolist() == ["s", "w"]
-    pd.testing.assert_frame_equal(kept, DIRTY.loc[["s", "w"]])
+    # Ids that were real numbers because one was missing are whole again.
+    pd.testing.assert_frame_equal(kept, DIRTY.loc[["s", "w"]].astype({"item": np.int64}))
     assert dropped["reason"].to_dict() == {
         "t": "user missing",
         "u": "rating above 5",
@@ -67,10 +70,133 @@ def test_clean_guesses_no_outliers_and_fills_nothing():
 def test_clean_knows_dates():
     df = pd.DataFrame({"user": [1, 2, 3], "timestamp": pd.to_datetime(["2020-01-01", "1970-01-01", None])})
     kept, dropped = pre.clean(
-        df, ranges={"timestamp": (pd.Timestamp("2019-01-01"), pd.Timestamp("2021-01-01"))}
+        df,
+        required=["user", "timestamp"],
+        ranges={"timestamp": (pd.Timestamp("2019-01-01"), pd.Timestamp("2021-01-01"))},
     )
     assert kept["user"].tolist() == [1]
     assert dropped["reason"].tolist() == ["timestamp below 2019-01-01 00:00:00", "timestamp missing"]
+
+
+FOREIGN = pd.DataFrame(
+    {
+        "customer": [" 17", "18", "", None, "19 ", "20", "21", "22"],
+        "film": [7.0, 8.0, 9.0, 7.0, 8.0, np.nan, 9.0, 7.0],
+        "stars": ["4,5", "11", "3", "2", "good", "5", "1,234", "NA"],
+        "when": [
+            *("2024-01-31 18:30", "2024-01-31", "2024-01-31", "2024-01-31", "2024-01-31"),
+            *("2024-01-31", "31/01/24", "2024-01-31"),
+        ],
+        "note": list("abcdefgh"),
+    },
+    index=range(100, 108),
+)
+COLUMNS = {"user": "customer", "item": "film", "rating": "stars", "timestamp": "when"}
+
+
+def test_clean_reads_a_table_with_names_of_its_own():
+    cleaned = pre.clean(FOREIGN, **COLUMNS, scale=(1, 5))
+    kept, dropped = cleaned
+    assert dropped.reason.to_dict() == {
+        101: "stars above 5",
+        102: "customer missing",
+        103: "customer missing",
+        104: "stars is no number",
+        105: "film missing",
+        106: "stars is no number",  # the first reason; its time could be read in two ways, too
+        107: "stars missing",
+    }
+    pd.testing.assert_frame_equal(dropped.drop(columns="reason"), FOREIGN.loc[101:])  # as they came
+    assert kept.to_dict("records") == [
+        {"customer": "17", "film": 7, "stars": 4.5, "when": pd.Timestamp("2024-01-31 18:30"), "note": "a"}
+    ]
+    assert kept.film.dtype == np.int64
+    x = Interactions.from_frame(kept, **COLUMNS, scale=(1, 5))
+    assert x.timestamps.tolist() == [1706725800] and list(x.extra) == ["note"]
+
+
+def test_what_was_done_is_printed():
+    text = repr(pre.clean(FOREIGN, **COLUMNS, scale=(1, 5)))
+    assert text.splitlines()[0] == "1 of 8 rows kept, 7 dropped"
+    for line in (
+        "  1 × stars above 5: labels 101",
+        "  2 × customer missing: labels 102, 103",
+        "`customer`: blanks taken off 3 ids",
+        "`stars`: 5 texts read as numbers, 1 of them with a decimal comma",
+        "`when`: 7 texts read as times",
+        "`film`: real numbers read as whole ones",
+    ):
+        assert line in text.splitlines(), text
+    many = pd.DataFrame({"user": [1] + [None] * 9, "item": [1] * 10})
+    assert "  9 × user missing: labels 1, 2, 3, 4, 5, …" in repr(pre.clean(many))
+    again = copy.copy(pre.clean(many))
+    assert len(again.kept) == 1 and len(again.dropped) == 9 and again.read == pre.clean(many).read
+
+
+def test_clean_leaves_alone_what_needs_no_reading():
+    table = RATED.to_frame().assign(timestamp=[3, 1, 2], note=[" a", "", "4,5"])
+    cleaned = pre.clean(table)
+    pd.testing.assert_frame_equal(cleaned.kept, table)
+    assert not cleaned.read and not len(cleaned.dropped)
+    assert table.note.tolist() == [" a", "", "4,5"]
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("4", 4.0), ("4.5", 4.5), ("4,5", 4.5), (" 4,25 ", 4.25), ("-1,5", -1.5), ("1e1", 10.0), (3, 3.0),
+        ("1,234", "is no number"), ("1.234,5", "is no number"), ("4/5", "is no number"), ("four", "is no number"),
+        ("", "missing"), ("NA", "missing"), ("inf", "infinite"),
+    ],
+)  # fmt: skip
+def test_ratings_as_text(text, expected):
+    table = pd.DataFrame({"user": [1, 2], "item": [1, 1], "rating": pd.Series([text, "2"], dtype=object)})
+    kept, dropped = pre.clean(table)
+    if isinstance(expected, str):
+        assert dropped.reason.tolist() == [f"rating {expected}"] and kept.rating.tolist() == [2.0]
+    else:
+        assert kept.rating.tolist() == [expected, 2.0]
+
+
+@pytest.mark.parametrize(
+    "texts, seconds",
+    [
+        (["1970-01-02", "1970-01-01T00:00:10"], [86400, 10]),
+        (["1970-01-01T01:00:00+01:00", "1970-01-01 00:00:05Z"], [0, 5]),
+        (["1970-01-01T01:00:00+01:00", "1970-01-01 00:00:05"], [0, 5]),
+        (["1970-01-01 00:00:00.5", "1970-01-02"], [0.5, 86400]),
+        (["100", "20"], [100, 20]),
+        (["1.5", "20"], [1.5, 20]),
+        (["01/02/1970", "1970-01-02"], [None, 86400]),
+        (["1970-13-02", "1970-01-02"], [None, 86400]),
+        (["yesterday", "1970-01-02"], [None, 86400]),
+        (["86400", "1970-01-02"], [None, 86400]),
+    ],
+)
+def test_times_as_text(texts, seconds):
+    kept, dropped = pre.clean(pd.DataFrame({"user": [1, 2], "item": [1, 1], "timestamp": texts}))
+    assert Interactions.from_frame(kept).timestamps.tolist() == [s for s in seconds if s is not None]
+    assert dropped.reason.tolist() == ["timestamp is no time that is certain"] * seconds.count(None)
+
+
+def test_times_without_a_zone_beside_some_with_one_are_said_to_be_utc():
+    texts = ["1970-01-01T01:00:00+01:00", "1970-01-01 00:00:05"]
+    read = pre.clean(pd.DataFrame({"user": [1, 2], "item": [1, 1], "timestamp": texts})).read
+    assert read == ["`timestamp`: 2 texts read as times, the 1 without a zone as UTC"]
+
+
+def test_rows_that_are_the_same_once_they_are_read_are_repeats():
+    table = pd.DataFrame({"user": ["a", "a "], "item": [1, 1], "rating": ["4,5", "4.5"]})
+    assert pre.clean(table).dropped.reason.tolist() == ["repeats an earlier row"]
+
+
+def test_columns_that_are_not_there_are_named_together():
+    with pytest.raises(ValueError, match="2 faults") as caught:
+        pre.clean(FOREIGN)
+    assert "no column `user`" in str(caught.value) and "clean(df, item=...)" in str(caught.value)
+    with pytest.raises(ValueError, match="2 faults") as caught:
+        pre.clean(FOREIGN, user="client", item="film", rating="points")
+    assert "`user='client'`" in str(caught.value) and "`rating='points'`" in str(caught.value)
 
 
 # ---------------------------------------------------------------- rows
@@ -302,6 +428,17 @@ BAD = {
         lambda: pre.clean(DIRTY, ranges={"rating": (60, 70)}),
         ValueError,
         ["nothing is left", "rating below 60"],
+    ),
+    "clean: scale": (lambda: pre.clean(DIRTY, scale=(5, 1)), ValueError, ["`scale`", "(5, 1)", "(1, 5)"]),
+    "clean: scale of nothing": (
+        lambda: pre.clean(DIRTY[["user", "item"]], scale=(1, 5)),
+        ValueError,
+        ["`scale=(1, 5)`", "no column", "rating="],
+    ),
+    "clean: a name twice": (
+        lambda: pre.clean(pd.concat([DIRTY, DIRTY[["user"]]], axis=1)),
+        ValueError,
+        ["`user`", "more than once"],
     ),
     "clean: empty": (lambda: pre.clean(DIRTY[:0]), ValueError, ["the table is empty"]),
     "deduplicate": (lambda: pre.deduplicate(TWICE, "first"), ValueError, ["`keep`", "'first'", "'last'"]),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from book import shots
+from book.ext.recbook_sphinx.chapters import read_topic
 from book.ext.recbook_sphinx.names import TAUGHT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,9 +27,12 @@ EVERYWHERE = {"chapter", "test", "checks"}  # what every topic has
 BESIDE = {"prerequisites"}  # checks of no topic: what a reader should know before the first chapter
 
 
-def topics(pages: list[str]) -> list[str]:
-    """The names of all chapters that are notebooks, in the order of the book.  pages : those of _toc.yml"""
-    return [Path(page).name for page in pages if (ROOT / f"{page}.ipynb").is_file()]
+def topics(pages: list[str], root: Path = ROOT) -> list[str]:
+    """The names of all chapters that are notebooks, guides left out, in the order of the book.
+
+    pages : those of _toc.yml
+    """
+    return [Path(page).name for page in pages if read_topic(page, root)]
 
 
 def inhabitants(root: Path, room: str) -> set[str]:
@@ -46,6 +51,8 @@ def problems(root: Path, names: list[str], taught: dict[str, tuple[str, ...]]) -
     found = []
     for room in ROOMS:
         strangers = inhabitants(root, room) - set(names) - (BESIDE if room == "checks" else set())
+        if room == "chapter":
+            strangers = {name for name in strangers if read_topic(f"chapters/{name}", root)}
         found += [f"{ROOMS[room].format(name)}: no topic has this name" for name in sorted(strangers)]
         if room in EVERYWHERE:
             missing = set(names) - inhabitants(root, room)
@@ -110,6 +117,25 @@ def test_a_file_with_an_underscore_is_nobodys_topic(small):
     root, names, taught = small
     (root / "recbook" / "shared" / "_pairs.py").touch()
     assert problems(root, names, taught) == []
+
+
+def test_a_guide_is_no_topic_and_whoever_lives_in_its_rooms_is_found(tmp_path):
+    def write(name: str, **more) -> str:
+        cell = {"cell_type": "markdown", "metadata": {}, "source": f"({name})=\n# A title"}
+        path = tmp_path / "chapters" / f"{name}.ipynb"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"cells": [cell], "metadata": {"recbook": more}}), "utf-8")
+        return f"chapters/{name}"
+
+    pages = [write("near"), write("own", guide=True), "chapters/text"]
+    assert topics(pages, tmp_path) == ["near"]
+    (tmp_path / "recbook" / "shared").mkdir(parents=True)
+    (tmp_path / "recbook" / "shared" / "own.py").touch()
+    found = problems(tmp_path, ["near"], {})
+    assert "recbook/shared/own.py: no topic has this name" in found
+    assert not any(line.startswith("chapters/") for line in found)
+    write("other")
+    assert "chapters/other.ipynb: no topic has this name" in problems(tmp_path, ["near"], {})
 
 
 def test_a_topic_without_models_names_what_it_teaches(small):

@@ -330,7 +330,8 @@ def first_choice_of_clicks(cls) -> tuple[pd.DataFrame, np.ndarray]:
         side: pd.DataFrame({"parity": np.where(np.arange(len(ids)) % 2, "odd", "even")}, index=ids)
         for side, ids in (("users", world.user_ids), ("items", world.item_ids))
     }
-    data = Dataset(Interactions.from_frame(pd.concat([liked, other])), **sides)
+    rows = pd.concat([liked, other], ignore_index=True)
+    data = Dataset(Interactions.from_frame(rows.assign(timestamp=rows.index)), **sides)
     # Ids alone give everybody one ranking: see the chapter `logistic`.
     model = cls(fields=("users.parity*items.parity",), device="cpu").fit(data, progress=False)
     return model.recommend(world.user_ids, k=1), world.hidden

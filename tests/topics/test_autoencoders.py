@@ -506,10 +506,12 @@ def test_fold_in_of_items_is_the_exact_minimiser(wing, tastes):
 def test_strangers_get_lists_and_an_empty_history_the_prior(wing, name, more, tastes):
     model = fitted(wing, name, tastes, epochs=3, **more)
     liked = tastes.item_ids[:3].tolist()
-    lists = model.recommend(histories={"a": liked, "b": []}, k=4)
+    with pytest.warns(UserWarning, match="met nothing"):
+        lists = model.recommend(histories={"a": liked, "b": []}, k=4)
     assert lists.groupby("user", sort=False).size().to_dict() == {"a": 4, "b": 4}
     assert not set(lists.item[lists.user == "a"]) & set(liked)
-    empty = model.score_matrix(histories={"b": []})[0]
+    with pytest.warns(UserWarning, match="met nothing"):
+        empty = model.score_matrix(histories={"b": []})[0]
     np.testing.assert_allclose(empty, model.predict("nobody", tastes.item_ids, unknown="fallback"), atol=1e-5)
     # An item that nobody knows is the average item.
     mean = model.score_matrix(tastes.user_ids[[2]]).mean()

@@ -31,6 +31,7 @@ from recbook.formulas import decomposition as dc
 from recbook.interactions import Interactions
 from recbook.numpy.introduction import BiasOnly, Popularity
 from recbook.preprocessing import fit_biases, interaction_matrix
+from recbook.recommender import popularity
 from recbook.shared import decomposition as decompositions
 from tests.helpers.bad_inputs import refuses
 from tests.helpers.known_mistakes import each_gives_its_own_hint
@@ -494,12 +495,16 @@ def test_a_history_of_nothing_gets_what_is_known_without_it(wing):
     mean, _b_u, b_i = fit_biases(x.user_codes, x.item_codes, x.ratings, x.n_users, x.n_items)
     liked = x.item_ids[[4, 1]].tolist()
     histories = {"nobody": [], "one": liked[:1], "two": liked}
-    found = wing.ALS(factors=3, device="cpu").fit(x).score_matrix(histories=histories)
+    als, svd, pca = (model.fit(x) for model in (
+        wing.ALS(factors=3, device="cpu"), wing.PureSVD(factors=3, device="cpu"), wing.PCA(factors=3)
+    ))  # fmt: skip
+    with pytest.warns(UserWarning, match="met nothing"):
+        found, of_svd, of_pca = (model.score_matrix(histories=histories) for model in (als, svd, pca))
+        table = als.recommend(histories=histories, k=3)
     close(found[0], mean + b_i)
     assert np.abs(found[1] - found[0]).max() > 0.01 and np.abs(found[2] - found[1]).max() > 0.01
-    assert (wing.PureSVD(factors=3, device="cpu").fit(x).score_matrix(histories=histories)[0] == 0).all()
-    close(wing.PCA(factors=3).fit(x).score_matrix(histories=histories)[0], np.nanmean(table_of(x), axis=0))
-    table = wing.ALS(factors=3, device="cpu").fit(x).recommend(histories=histories, k=3)
+    close(of_svd[0], popularity(svd._train))
+    close(of_pca[0], np.nanmean(table_of(x), axis=0))
     assert table.user.tolist() == ["nobody"] * 3 + ["one"] * 3 + ["two"] * 3
     assert not set(table.item[6:]) & set(liked)
 

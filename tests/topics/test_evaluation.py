@@ -378,13 +378,36 @@ def test_catalogue_does_not_hang_on_blocks_or_the_order_of_measures(monkeypatch,
 def test_histories_are_turned_into_codes_once(monkeypatch):
     calls = []
     whole = BiasOnly._code_histories
-    monkeypatch.setattr(BiasOnly, "_code_histories", lambda self, h: calls.append(1) or whole(self, h))
+    monkeypatch.setattr(
+        BiasOnly, "_code_histories", lambda self, *asked: calls.append(1) or whole(self, *asked)
+    )
     monkeypatch.setattr("recbook.core.blocks.CELLS", 4)
     model = BiasOnly().fit(TRAIN)
     people = {f"p{n}": ["a"] for n in range(6)}
     test = Interactions.from_frame(pd.DataFrame({"user": list(people), "item": ["b"] * 6}))
     report = evaluate(model, test, ["ndcg@2"], histories=people)
     assert report.protocol["ranked_users"] == 6 and len(calls) == 1
+
+
+def test_unknown_items_of_histories_are_an_error_or_ignored():
+    model = BiasOnly().fit(TRAIN)
+    test = Interactions.from_frame(
+        pd.DataFrame({"user": ["p", "q"], "item": ["b", "z"], "rating": [4.0, 2.0]})
+    )
+    mixed, known = {"p": ["a", "z"], "q": ["c"]}, {"p": ["a"], "q": ["c"]}
+    for unknown in ("fallback", "nan", "raise"):
+        refuses(
+            lambda u=unknown: evaluate(model, test, ["rmse"], histories=mixed, unknown=u),
+            UnknownIdError,
+            ("'z'",),
+        )
+    found = evaluate(model, test, ["rmse", "ndcg@2"], histories=mixed, unknown="ignore")
+    assert dict(found) == dict(evaluate(model, test, ["rmse", "ndcg@2"], histories=known))
+    assert found.protocol["unknown"] == "ignore" and found.protocol["unknown_pairs"] == 1
+    several = evaluate({"one": model}, test, ["rmse"], histories=mixed, unknown="ignore")
+    assert several.loc["one", "rmse"] == found["rmse"]
+    with pytest.warns(UserWarning, match="1 of 2 people in `histories` have met nothing that BiasOnly knows"):
+        evaluate(model, test, ["rmse"], histories={"p": ["z"], "q": ["c"]}, unknown="ignore")
 
 
 # ---------------------------------------------------------------- the report

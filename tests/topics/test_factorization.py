@@ -572,10 +572,12 @@ def test_strangers_get_lists_and_an_empty_history_the_prior(wing, name):
     x = datasets.make_taste_groups(n_users=60, n_items=30, seed=1).data.interactions
     model = fitted(wing, name, x, factors=4)
     liked = x.item_ids[:3].tolist()
-    lists = model.recommend(histories={"a": liked, "b": []}, k=4)
+    with pytest.warns(UserWarning, match="met nothing"):
+        lists = model.recommend(histories={"a": liked, "b": []}, k=4)
     assert lists.groupby("user", sort=False).size().to_dict() == {"a": 4, "b": 4}
     assert not set(lists.item[lists.user == "a"]) & set(liked)
-    empty = model.score_matrix(histories={"b": []})[0]
+    with pytest.warns(UserWarning, match="met nothing"):
+        empty = model.score_matrix(histories={"b": []})[0]
     base = model.predict("nobody", x.item_ids, unknown="fallback")
     np.testing.assert_allclose(empty, base, atol=1e-5)
     unknown = model.predict("nobody", -1, unknown="fallback")

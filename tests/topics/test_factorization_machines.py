@@ -572,7 +572,8 @@ def test_a_stranger_without_a_history_is_the_average_person():
     model = hybrid(rt, loss="logistic", epochs=5).fit(train, progress=False)
     q, b = model._user_side()
     p, b_i = model._item_side()
-    found = model.score_matrix(histories={"new": []})[0]
+    with pytest.warns(UserWarning, match="met nothing"):
+        found = model.score_matrix(histories={"new": []})[0]
     close(found, p @ q.mean(0) + b_i + b.mean(), 1e-4)
     known = model.predict(["?"], model.item_ids_[:3], unknown="fallback")
     close(known, (p @ q.mean(0) + b_i + b.mean())[:3], 1e-5)

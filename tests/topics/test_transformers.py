@@ -367,10 +367,12 @@ def test_people_never_seen_get_what_their_history_says(wing, name, both, paths):
     np.testing.assert_allclose(stranger, model.score_matrix(model.user_ids_[[3]]), atol=2e-6)
     # Order counts, even of the same items; somebody without a history gets what is popular.
     assert np.abs(model.score_matrix(histories={"new": ids[::-1]}) - stranger).max() > 1e-4
-    lists = model.recommend(histories={"a": ids[:2], "b": []}, k=3)
+    with pytest.warns(UserWarning, match="met nothing"):
+        lists = model.recommend(histories={"a": ids[:2], "b": []}, k=3)
     assert lists.groupby("user", sort=False).size().to_dict() == {"a": 3, "b": 3}
     count = pd.Series(paths.data.interactions.items).value_counts()
-    empty = pd.Series(model.score_matrix(histories={"b": []})[0], model.item_ids_)
+    with pytest.warns(UserWarning, match="met nothing"):
+        empty = pd.Series(model.score_matrix(histories={"b": []})[0], model.item_ids_)
     assert count[empty.idxmax()] == count.max()
     refuses(lambda: model.recommend(histories={"a": [-7]}), UnknownIdError, ("unknown item -7",))
 

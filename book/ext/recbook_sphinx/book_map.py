@@ -19,7 +19,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from . import ROOT, parts
-from .chapters import TOC, Chapter, Part, link, read_chapter, read_parts
+from .chapters import TOC, Chapter, Part, link, read_parts, read_topic
 from .diagrams import diagram
 
 # Sizes of the wide map, in pixels of a page.
@@ -30,9 +30,9 @@ Chapters = dict[str, Chapter]  # by page, in the order of the book
 
 
 def book() -> list[tuple[Part, list[Chapter]]]:
-    """The parts that have chapters, in order."""
+    """The parts that have chapters, in order; guides are none."""
     found = [
-        (part, [chapter for page in part.pages if (chapter := read_chapter(page))]) for part in read_parts()
+        (part, [chapter for page in part.pages if (chapter := read_topic(page))]) for part in read_parts()
     ]
     return [(part, chapters) for part, chapters in found if chapters]
 

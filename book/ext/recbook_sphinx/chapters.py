@@ -34,6 +34,8 @@ class Chapter:
     """A notebook: what its page's head and foot, the status page and the part's map show.
 
     minutes : to read; run : date, seconds, versions, as `tasks.py run` notes them, empty before the first run
+    guide : says its metadata, `recbook.guide`, that it is no topic: a page of use among those of reference, that has
+        no rooms, no exercises and no questions, and stands on no map
     """
 
     page: str
@@ -46,6 +48,7 @@ class Chapter:
     size: int = 0
     cells: int = 0
     figures: int = 0
+    guide: bool = False
 
     @property
     def needs(self) -> list[str]:
@@ -94,7 +97,14 @@ def describe(page: str, notebook: dict, size: int) -> Chapter:
         size,
         len(cells),
         sum(has_picture(output) for cell in cells for output in cell.get("outputs", ())),
+        bool(metadata.get("guide", False)),
     )
+
+
+def read_topic(page: str, root: Path = ROOT) -> Chapter | None:
+    """A page's notebook; None where the page is none, or a guide."""
+    chapter = read_chapter(page, root)
+    return None if chapter is None or chapter.guide else chapter
 
 
 def has_picture(output: dict) -> bool:
