@@ -121,7 +121,7 @@ def test_a_file_with_an_underscore_is_nobodys_topic(small):
 
 def test_a_guide_is_no_topic_and_whoever_lives_in_its_rooms_is_found(tmp_path):
     def write(name: str, **more) -> str:
-        cell = {"cell_type": "markdown", "metadata": {}, "source": f"({name})=\n# A title"}
+        cell = {"cell_type": "markdown", "metadata": {}, "source": f"({name})=\n# A title\n\nText."}
         path = tmp_path / "chapters" / f"{name}.ipynb"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({"cells": [cell], "metadata": {"recbook": more}}), "utf-8")
