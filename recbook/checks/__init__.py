@@ -44,7 +44,7 @@ def hints(*texts: str, called: str = "check") -> Callable[[Callable], Callable]:
                 print(f"  For a hint, run `{called}.{exercise.__name__}.hint()` in a cell.")
             return verdict
 
-        checked.hints, checked.hint = texts, hint
+        checked.__dict__.update(hints=texts, hint=hint)
         return checked
 
     return give

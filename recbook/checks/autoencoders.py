@@ -25,7 +25,7 @@ ROWS = [_row(seed) for seed in range(3)]
     "Take both rows at these places only, and the mean of the squared differences: it divides by "
     "the number of ratings.",
 )
-def masked_error(answer: Callable) -> bool:
+def masked_error(answer: Callable) -> bool | None:
     """Exercise 1. answer(r, h): the mean squared error of h over the ratings that the row r has."""
 
     def squares(r, h):
@@ -58,7 +58,7 @@ NORMALS = [
     "The argument `v` is log σ². What is σ², then, and what is log σ²?",
     "σ² is `np.exp(v)`. Inside the sum stands exp(v) + m² − 1 − v; a half stands before it.",
 )
-def divergence(answer: Callable) -> bool:
+def divergence(answer: Callable) -> bool | None:
     """Exercise 2. answer(m, v): KL(N(m, e^v) ‖ N(0, 1)) over all dimensions; v is the logarithm of the variance."""
     right = formulas.kl_to_standard
     mistakes = [
@@ -92,7 +92,7 @@ LOGITS = [
     "Take the largest logit off all of them before the exponential: the softmax stays the same, "
     "and nothing overflows.",
 )
-def log_likelihood(answer: Callable) -> bool:
+def log_likelihood(answer: Callable) -> bool | None:
     """Exercise 3. answer(x, logits): Σ x log π, π being the softmax of the logits, large ones included."""
 
     def right(x, logits):

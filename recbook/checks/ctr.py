@@ -21,7 +21,7 @@ HISTORIES = [
     'Sort with `np.argsort(times, kind="stable")`, which leaves equal times as they stand; then '
     "keep those with a time `< now`.",
 )
-def history(answer: Callable) -> bool:
+def history(answer: Callable) -> bool | None:
     """Exercise 1. answer(items, times, now): the items met strictly before `now`, in order of time, ties as given."""
 
     def right(items, times, now):
@@ -57,7 +57,7 @@ INTERESTS = [_interest(seed) for seed in range(3)]
     "Equation (ctr-interest) is a sum of vectors, each times its weight. Nothing is divided.",
     "A sum of weighted rows is one product of a vector with a matrix: what shape must come out?",
 )
-def interest(answer: Callable) -> bool:
+def interest(answer: Callable) -> bool | None:
     """Exercise 2. answer(E, a): the interest of a history with vectors E (m, d) and weights a (m,), as DIN has it."""
     mistakes = [
         Mistake(
@@ -85,7 +85,7 @@ UNITS = [_units(seed) for seed in range(3)]
     "Find p first: how far z lies from the mean, in standard deviations, through the logistic function.",
     "The standard deviation is the root of the variance. Then mix z and αz, with the shares p and 1 − p.",
 )
-def dice(answer: Callable) -> bool:
+def dice(answer: Callable) -> bool | None:
     """Exercise 3. answer(z, mean, variance, alpha): Dice, equation (ctr-dice), with ε = 0."""
 
     def right(z, mean, variance, alpha):

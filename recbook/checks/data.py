@@ -18,7 +18,7 @@ TABLES = [
     "A mean is a sum divided by a number. For each column: which sum, and how many cells?",
     "`known.sum(axis=0)` counts. Where it is 0, take the mean of `X[known]` instead of dividing.",
 )
-def means(answer: Callable) -> bool:
+def means(answer: Callable) -> bool | None:
     """Exercise 1. answer(X, known): mean of each column over its known cells; without any, that of all known."""
 
     def right(X, known, empty=None):
@@ -59,7 +59,7 @@ COLUMNS = [
     "Minimum and maximum are learnt. Of which of the two arrays?",
     "Take train's minimum off the test values; divide by train's range only if that is not 0.",
 )
-def minmax(answer: Callable) -> bool:
+def minmax(answer: Callable) -> bool | None:
     """Exercise 2. answer(train, test): test scaled by train's minimum and maximum, equation (da-minmax)."""
 
     def scaled(values, fitted_on, otherwise=1.0):
@@ -104,7 +104,7 @@ ROWS = [
     "Among a user's rows the latest is the last one after a stable sort by time. With one row "
     "alone, mark nothing.",
 )
-def last(answer: Callable) -> bool:
+def last(answer: Callable) -> bool | None:
     """Exercise 3. answer(users, times): mask of each user's latest row; ties: the lower one; single rows stay."""
 
     def right(users, times, later_of_ties=True, singles=False, newest=True):

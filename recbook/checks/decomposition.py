@@ -23,7 +23,7 @@ VECTORS = [(_table(seed)[0], formulas.svd(_table(seed), 2)[2]) for seed in range
     "Which shape has V, and which must the vector have? One product of the two leads there.",
     "It is x times V: a number for each column of V. No mean is taken off, nothing is scaled.",
 )
-def user_vector(answer: Callable) -> bool:
+def user_vector(answer: Callable) -> bool | None:
     """Exercise 1. answer(x, V): the vector of a new person with ratings x, equation (dc-fold-in)."""
     mistakes = [
         Mistake(lambda x, V: V @ (V.T @ x), "That scores every film. The person's vector is what comes before."),
@@ -39,7 +39,7 @@ def user_vector(answer: Callable) -> bool:
     "Keep the first k columns of U, the first k singular values and the first k rows of Vᵀ, and "
     "multiply the three.",
 )
-def truncate(answer: Callable) -> bool:
+def truncate(answer: Callable) -> bool | None:
     """Exercise 2. answer(X, k): the matrix of rank K nearest to X, equation (dc-truncated)."""
 
     def parts(X):
@@ -85,7 +85,7 @@ ROWS = [
     "With those rows X and ratings y solve (XᵀX + λ n I) p = Xᵀy, n being how many there are: "
     "`np.linalg.solve`.",
 )
-def best_vector(answer: Callable) -> bool:
+def best_vector(answer: Callable) -> bool | None:
     """Exercise 3. answer(r, Q, reg): the p of equation (dc-als) for one user; r is NaN where there is no rating."""
 
     def solve(r, Q, reg, weight=None, zeros=False):

@@ -17,7 +17,7 @@ TABLES = [
     "Take the mean of each row off, and the mean of each column. What was taken off twice?",
     "Add the mean of all once. `keepdims=True` keeps the shapes so that rows and columns broadcast.",
 )
-def interaction(answer: Callable) -> bool:
+def interaction(answer: Callable) -> bool | None:
     """Exercise 1. answer(S): what of the table S, users × items, is no sum of a part of u and a part of i."""
 
     def right(S):
@@ -52,7 +52,7 @@ def _layers(seed: int) -> tuple:
     "Write the second layer around the first and multiply out: what stands before x, and what stands alone?",
     "Before x stands A w. Alone stand aᵀw, for the first bias passes through the second layer, and c.",
 )
-def collapse(answer: Callable) -> bool:
+def collapse(answer: Callable) -> bool | None:
     """Exercise 2. answer(A, a, w, c): weights and bias, joined in one array, of the one layer that both are."""
 
     def right(A, a, w, c):
@@ -86,7 +86,7 @@ def _network(seed: int) -> tuple:
     "Join the two vectors first, the user's before the item's. What follows is twice the same step.",
     "A step is `np.maximum(x @ W + b, 0)`. The last layer is a dot product and a bias, without a bend.",
 )
-def network(answer: Callable) -> bool:
+def network(answer: Callable) -> bool | None:
     """Exercise 3. answer(p, q, W1, b1, W2, b2, w, b): the score of the network with two hidden layers."""
 
     def run(p, q, W1, b1, W2, b2, w, b, bend=lambda x: np.maximum(x, 0), last=lambda x: np.maximum(x, 0)):

@@ -28,7 +28,7 @@ PAIRS = [
     "First gather: from the table, the prediction of each test pair.",
     "`R_hat[users, items]` is that list. Then differences, squares, the mean, the root: in this order.",
 )
-def rmse(answer: Callable) -> bool:
+def rmse(answer: Callable) -> bool | None:
     """Exercise 1. answer(R_hat, users, items, ratings): RMSE over the test pairs (equation ev-rmse)."""
 
     def errors(R_hat, users, items, ratings):
@@ -74,7 +74,7 @@ TIED = [
     "The tied share the places that are left, k − above. The chance is that over the number tied, "
     "held between 0 and 1.",
 )
-def hit_rate(answer: Callable) -> bool:
+def hit_rate(answer: Callable) -> bool | None:
     """Exercise 2. answer(scores, target, k): the chance that the target is in the list, ties in random order."""
 
     def counts(scores, target):
@@ -129,7 +129,7 @@ def _two_models(seed: int) -> tuple[np.ndarray, np.ndarray, int, int]:
     "Index `a - b` by the draw, take the mean of each row, then the quantiles 0.025 and 0.975 of "
     "these means.",
 )
-def interval(answer: Callable) -> bool:
+def interval(answer: Callable) -> bool | None:
     """Exercise 3. answer(a, b, n, seed): low and high of the 95 % interval of mean(a - b), paired bootstrap."""
 
     def draws(a, n, seed):

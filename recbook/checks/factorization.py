@@ -25,7 +25,7 @@ CASES = [_case(seed) for seed in range(3)]
     "Which cells have a rating? Everything is summed over these pairs, the penalty too.",
     "`u, i = np.nonzero(~np.isnan(R))` lists the pairs; `P[u]` and `Q[i]` are their vectors, a row each.",
 )
-def objective(answer: Callable) -> bool:
+def objective(answer: Callable) -> bool | None:
     """Exercise 1. answer(R, P, Q, reg): the sum over observed cells of (r - pᵀq)² + reg (‖p‖² + ‖q‖²)."""
 
     def errors(R, P, Q):
@@ -61,7 +61,7 @@ def objective(answer: Callable) -> bool:
     "Begin with the matrix of errors, 0 where there is no rating. Which product with it has the shape of P?",
     "The error's part is −2 E Q, (users × items) times (items × K). The penalty's is 2 λ P.",
 )
-def gradient(answer: Callable) -> bool:
+def gradient(answer: Callable) -> bool | None:
     """Exercise 2. answer(R, P, Q, reg): the gradient of ‖M ⊙ (R - PQᵀ)‖² + reg (‖P‖² + ‖Q‖²) by P, (users, k)."""
 
     def errors(R, P, Q):
@@ -98,7 +98,7 @@ def gradient(answer: Callable) -> bool:
     "Look at (mf-threshold): all singular values must vanish. Which one vanishes last?",
     "Fill the holes with 0, take the largest singular value, and divide it by the number of all cells.",
 )
-def threshold(answer: Callable) -> bool:
+def threshold(answer: Callable) -> bool | None:
     """Exercise 3. answer(R): the λ from which on the zero matrix is the best PQᵀ of the zero-filled loss."""
 
     def first_singular_value(R):

@@ -20,7 +20,7 @@ ROWS = [
     "The square of a sum has every pair twice, and each feature with itself once.",
     "By equation (fm-identity): (x V)² less x² V², each a number per column; add up, halve.",
 )
-def crosses(answer: Callable) -> bool:
+def crosses(answer: Callable) -> bool | None:
     """Exercise 1. answer(x, V): the crosses of one row by equation (fm-identity), without a loop over pairs."""
 
     def with_itself(x, V):
@@ -66,7 +66,7 @@ FILMS = [
     "x is `has` divided by its sum. The film's vector is x V, its bias x b; the score is p times "
     "the one, plus the other.",
 )
-def new_item(answer: Callable) -> bool:
+def new_item(answer: Callable) -> bool | None:
     """Exercise 2. answer(p, V, b, has): the LightFM score, without b_u, of an item known by its genres alone.
 
     p : (k,) the user's vector;  V : (genres, k);  b : (genres,);  has : (genres,) bool. A genre weighs 1 / (number).
@@ -97,7 +97,7 @@ def new_item(answer: Callable) -> bool:
     "Compute the sum x V once. What does feature a take out of it?",
     "Row a is x_a times (x V − v_a x_a). With `x[:, None]` all rows are had at once.",
 )
-def gradient(answer: Callable) -> bool:
+def gradient(answer: Callable) -> bool | None:
     """Exercise 3. answer(x, V): ∂ŷ/∂V of equation (fm-gradient), (n, k)."""
 
     def right(x, V):

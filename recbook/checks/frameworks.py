@@ -19,7 +19,7 @@ SLICES = [
     "`out[ids] += slices` adds each id once. `np.add.at` adds every slice.",
     called="exercises",
 )
-def dense_gradient(answer: Callable) -> bool:
+def dense_gradient(answer: Callable) -> bool | None:
     """Exercise 1. answer(ids, slices, n): (n, …) sums of the slices of each id."""
 
     def right(ids, slices, n):
@@ -54,7 +54,7 @@ def dense_gradient(answer: Callable) -> bool:
     "In PyTorch the momentum weighs the batch, in Keras the old mean. Together the two weigh 1.",
     called="exercises",
 )
-def momentum(answer: Callable) -> bool:
+def momentum(answer: Callable) -> bool | None:
     """Exercise 2. answer(momentum): Keras' momentum of batch normalisation for PyTorch's."""
     mistakes = [
         Mistake(
@@ -71,7 +71,7 @@ def momentum(answer: Callable) -> bool:
     "PyTorch has reset, update, candidate; Keras update, reset, candidate. Stack them so, and transpose.",
     called="exercises",
 )
-def swap_gates(answer: Callable) -> bool:
+def swap_gates(answer: Callable) -> bool | None:
     """Exercise 3. answer(weight): PyTorch's stacked GRU weights (3 · units, inputs) as Keras' kernel."""
     rng = np.random.default_rng(0)
 

@@ -21,7 +21,7 @@ TABLES = [(_met(0), 1.0), (_met(1), 3.0), (_met(2), 0.5)]
     "Compute M, the inverse of XᵀX + λI, first. (im-ease) tells each entry from M.",
     "Divide column i by M_ii and change the sign; then write zeros on the diagonal.",
 )
-def item_weights(answer: Callable) -> bool:
+def item_weights(answer: Callable) -> bool | None:
     """Exercise 1. answer(X, reg): the weights B of equation (im-ease)."""
 
     def inverse(X, reg):
@@ -65,7 +65,7 @@ USERS = [_user(seed) for seed in range(1, 4)]
     "It adds (1 − w₀) q qᵀ to the matrix, which gets λI as well; on the right stands the sum of "
     "the q that were met.",
 )
-def user_vector(answer: Callable) -> bool:
+def user_vector(answer: Callable) -> bool | None:
     """Exercise 2. answer(x, Q, unobserved, reg): p of equation (im-als), confidences 1, λ as it is."""
 
     def solve(x, Q, w, reg):
@@ -108,7 +108,7 @@ TRIPLES = [_triple(seed) for seed in range(3)]
     "The pull is σ(−z). All three vectors move from where they were: p along q_i − q_j, q_i along "
     "p, q_j against p.",
 )
-def pair_step(answer: Callable) -> bool:
+def pair_step(answer: Callable) -> bool | None:
     """Exercise 3. answer(p, q_i, q_j, learning_rate): p, q_i, q_j after one step of (im-bpr-step), stacked; λ = 0."""
 
     def right(p, q_i, q_j, rate):

@@ -19,7 +19,7 @@ TOPS = [
     "An item that was seen must not win, whatever its score. Which score is lower than every other?",
     "Give seen items −∞, sort the negated scores with `np.argsort`, and take the first k.",
 )
-def top(answer: Callable) -> bool:
+def top(answer: Callable) -> bool | None:
     """Exercise 1. answer(scores, seen, k): indices of the k highest scores among the unseen, best first."""
 
     def right(scores, seen, k, hide=-np.inf):
@@ -64,7 +64,7 @@ def _looks(seed: int, n: int, rows: int) -> tuple:
     "Count two things for each cell: looks, and looks that led to a click. `np.add.at` counts pairs.",
     "Divide where there are looks. Elsewhere stands the share over all looks, `clicked.mean()`.",
 )
-def theta(answer: Callable) -> bool:
+def theta(answer: Callable) -> bool | None:
     """Exercise 2. answer(taste, category, clicked, n): (n, n) shares of looks that were clicked."""
 
     def counts(taste, category, clicked, n):
@@ -105,7 +105,7 @@ def _experiment(seed: int) -> tuple:
     "Two groups, two means. What varies is each mean, by variance over number.",
     "The error is the root of var(a)/n_a + var(b)/n_b with `ddof=1`; the ends lie 1.96 of it to each side.",
 )
-def effect(answer: Callable) -> bool:
+def effect(answer: Callable) -> bool | None:
     """Exercise 3. answer(outcome, shown): difference of the means and the ends of its 95 % interval, (3,)."""
 
     def interval(outcome, shown, error, sign=1):

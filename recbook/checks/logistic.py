@@ -17,7 +17,7 @@ LOSSES = [(np.array([1.0, 0, 1, 0, 1, 0, 1, 0]), Z), (np.array([0.0, 1.0]), np.a
     "Which form of the loss has no logarithm of a probability?",
     "It is softplus(z) − y z, and `np.logaddexp(0, z)` is a softplus that never overflows.",
 )
-def loss(answer: Callable) -> bool:
+def loss(answer: Callable) -> bool | None:
     """Exercise 1. answer(y, z): the loss of each example from its logit, for every z."""
 
     def quiet(function: Callable) -> Callable:
@@ -67,7 +67,7 @@ def _examples(seed: int) -> tuple:
     "For one example the slope is the error P − y times the features. And the mean over examples?",
     "With z = bias + X @ weights and P = σ(z), it is Xᵀ(P − y) divided by the number of examples.",
 )
-def gradient(answer: Callable) -> bool:
+def gradient(answer: Callable) -> bool | None:
     """Exercise 2. answer(X, y, bias, weights): the slope of the mean loss by the weights, (d,)."""
 
     def right(X, y, bias, weights):
@@ -106,7 +106,7 @@ CROSSES = [
     "How many features has the cross, and when is one of them not 0?",
     "`A[:, :, None] * B[:, None, :]` has all products, n × a × b; make one axis of the last two.",
 )
-def cross(answer: Callable) -> bool:
+def cross(answer: Callable) -> bool | None:
     """Exercise 3. answer(A, B): the cross of two fields, (n, a · b): all products of a pair's features, A's slowest."""
 
     def right(A, B):

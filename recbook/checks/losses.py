@@ -20,7 +20,7 @@ LABELS = [
     "Take the second form of (ls-bce), which is written in z. What in it can overflow?",
     "log(1 + e^z) is `np.logaddexp(0, z)`. Take y z off, and the mean.",
 )
-def cross_entropy(answer: Callable) -> bool:
+def cross_entropy(answer: Callable) -> bool | None:
     """Exercise 1. answer(y, z): mean cross-entropy of labels 0 or 1 and logits, finite for z = ±800."""
 
     def printed(y, z):
@@ -56,7 +56,7 @@ VECTORS = [
     "Treat size and sign apart: what happens to the size, and where does it stop?",
     "The size becomes max(|θ| − τ, 0). Multiply by the sign of θ.",
 )
-def soft_threshold(answer: Callable) -> bool:
+def soft_threshold(answer: Callable) -> bool | None:
     """Exercise 2. answer(theta, tau): equation (ls-soft), entry by entry."""
     mistakes = [
         Mistake(lambda t, tau: np.where(np.abs(t) > tau, t, 0.0),
@@ -80,7 +80,7 @@ def _sampled(seed: int, scale: float = 1.0):
     "The loss is log-sum-exp of all corrected scores less the positive's. Take the greatest out "
     "before `np.exp`.",
 )
-def sampled_softmax(answer: Callable) -> bool:
+def sampled_softmax(answer: Callable) -> bool | None:
     """Exercise 3. answer(positive, negatives, log_q_positive, log_q_negatives): the mean of (ls-sampled)."""
     right = formulas.sampled_softmax
 

@@ -18,7 +18,7 @@ def _pair(seed: int) -> tuple:
     "Which product has a number for each place?",
     "Multiply p and q place by place, weigh with h, add up, add b.",
 )
-def gmf(answer: Callable) -> bool:
+def gmf(answer: Callable) -> bool | None:
     """Exercise 1. answer(p, q, h, b): the score of generalised matrix factorisation."""
 
     def right(p, q, h, b):
@@ -46,7 +46,7 @@ def _examples(seed: int) -> tuple:
     "Minus the log-likelihood of one example can be written in z without any probability.",
     "It is `np.logaddexp(0, z) - y * z`; then the mean. Both labels take part.",
 )
-def likelihood(answer: Callable) -> bool:
+def likelihood(answer: Callable) -> bool | None:
     """Exercise 2. answer(y, z): the mean of the logistic loss of logits z, safe for large ones."""
 
     def right(y, z):
@@ -85,7 +85,7 @@ def _sampling(seed: int) -> tuple:
     "The sum falls apart into one small task for each item: set its derivative by z to 0.",
     "p (1 − σ(z)) = n q σ(z). So σ/(1 − σ) is p over n q: what is z?",
 )
-def optimum(answer: Callable) -> bool:
+def optimum(answer: Callable) -> bool | None:
     """Exercise 3. answer(p, q, n): the logits that maximise Σ p log σ(z) + n Σ q log(1 - σ(z))."""
 
     def right(p, q, n):

@@ -22,7 +22,7 @@ ROWS = [
     "With x and y at these items: x·y over the product of their lengths. Where nothing is in "
     "common, give 0 before you divide.",
 )
-def cosine(answer: Callable) -> bool:
+def cosine(answer: Callable) -> bool | None:
     """Exercise 1. answer(x, y): cosine of two rows over co-rated items, NaN where there is no rating."""
 
     def over_all(x, y):
@@ -56,7 +56,7 @@ PREDICTIONS = [
     "Multiply their similarities with their deviations, add up, divide by the sum of "
     "|similarities|, add the mean.",
 )
-def predict(answer: Callable) -> bool:
+def predict(answer: Callable) -> bool | None:
     """Exercise 2. answer(similarities, deviations, mean, k): equation (nb-user-prediction) for one pair."""
 
     def nearest(similarities, k):
@@ -104,7 +104,7 @@ def _table(seed: int) -> tuple[np.ndarray, np.ndarray]:
     "Score each with `formulas.predict_user_knn(R, S, u, i, k=3)`, sort downwards, and give the "
     "items' own indices.",
 )
-def recommend(answer: Callable) -> bool:
+def recommend(answer: Callable) -> bool | None:
     """Exercise 3. answer(R, S, u, n): the n items that u has not rated with the highest predictions, best first."""
 
     def ranked(R, S, u, n, seen=False, best_first=True, zeros=False):

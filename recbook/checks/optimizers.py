@@ -23,7 +23,7 @@ CURVES = [
     "Go through the errors one after the other and remember the best epoch so far.",
     "Stop when the best lies `patience` epochs back. What is asked for is the best one, counted from 1.",
 )
-def early_stopping(answer: Callable) -> bool:
+def early_stopping(answer: Callable) -> bool | None:
     """Exercise 1. answer(errors, patience): the epoch, counted from 1, whose parameters are kept."""
 
     def right(errors, patience):
@@ -60,7 +60,7 @@ def _gradients(seed: int, scale: float) -> tuple[float, np.ndarray, float]:
     "Two moving means start at 0, one of g, one of g². What makes up for the start?",
     "Divide m by 1 − 0.9^t and v by 1 − 0.999^t, t from 1; the step is rate · m̂ / (√v̂ + 1e-8).",
 )
-def adam(answer: Callable) -> bool:
+def adam(answer: Callable) -> bool | None:
     """Exercise 2. answer(theta, gradients, learning_rate): θ after a step for each gradient, equation (op-adam)."""
 
     def run(theta, gradients, rate, corrected=True, squares=True, root=True, inside=False, swapped=False):
@@ -105,7 +105,7 @@ def _net(seed: int) -> tuple[np.ndarray, ...]:
     "Run the net forward and keep H. What is the derivative of the mean squared error by each prediction?",
     "δ₂ is 2(ŷ − y)/n, a column; δ₁ is δ₂ W₂ᵀ times 1 − H²; the gradient is Xᵀ δ₁.",
 )
-def backward(answer: Callable) -> bool:
+def backward(answer: Callable) -> bool | None:
     """Exercise 3. answer(X, y, W1, b1, W2, b2): the gradient of the mean squared error by W1, (inputs, hidden)."""
 
     def by_first(X, y, W1, b1, W2, b2, slope=lambda H: 1 - H**2, factor=2.0):

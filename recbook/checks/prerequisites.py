@@ -24,7 +24,7 @@ READ = {
 solved: set[str] = set()
 
 
-def _noted(name: str, right: bool) -> bool:
+def _noted(name: str, right: bool | None) -> bool | None:
     (solved.add if right else solved.discard)(name)
     return right
 
@@ -51,7 +51,7 @@ FILMS = [
     "`ratings.values()` are the stars. A list comprehension with an `if` keeps some of them.",
     "`sorted(…, reverse=True)` puts the most stars first.",
 )
-def at_least(answer: Callable) -> bool:
+def at_least(answer: Callable) -> bool | None:
     """Task 1. answer(ratings, least): the stars of at least `least` in a dictionary title -> stars, most first."""
 
     def right(ratings, least):
@@ -80,7 +80,7 @@ ROWS = [(np.array([4.0, _, 2.0, _, 3.5]),), (np.array([_, 0.0, 1.0]),), (np.arra
     "`np.isnan(x)` is true where a number is missing; `~` turns it round.",
     "`x[mask]` keeps the entries where the mask is true. Take their mean.",
 )
-def known_mean(answer: Callable) -> bool:
+def known_mean(answer: Callable) -> bool | None:
     """Task 2. answer(x): the mean of the entries of x that are not NaN."""
     mistakes = [
         Mistake(lambda x: x.mean(), "One NaN makes the whole mean NaN. Leave the missing entries out."),
@@ -104,7 +104,7 @@ SCORES = [
     "`np.argsort` gives the indices that sort upwards. What sorts downwards?",
     "Sort the scores with their sign turned, and take the first k indices.",
 )
-def best(answer: Callable) -> bool:
+def best(answer: Callable) -> bool | None:
     """Task 3. answer(scores, k): the indices of the k highest scores, the highest first."""
     mistakes = [
         Mistake(lambda s, k: np.argsort(s)[:k], "These are the lowest: argsort sorts upwards."),
@@ -121,7 +121,7 @@ TABLES = [(np.array([[5.0, 3.0], [1.0, 2.0], [4.0, 0.0]]),), (np.arange(9.0).res
     "`X.mean(axis=…)` gives a mean for each row or for each column: which number is which?",
     "The means of the rows need the shape (n, 1) to be taken off: `keepdims=True`.",
 )
-def centre(answer: Callable) -> bool:
+def centre(answer: Callable) -> bool | None:
     """Task 4. answer(X): X with the mean of each row taken off."""
     mistakes = [
         Mistake(lambda X: X - X.mean(axis=0), "You took the means of the columns off. `axis=1` is for rows."),
@@ -141,7 +141,7 @@ LOGS = [
     'Make a table of the two lists: `pd.DataFrame({"user": users, "stars": stars})`.',
     '`.groupby("user")` makes groups in the order of the names; take the column and its `.mean()`.',
 )
-def per_person(answer: Callable) -> bool:
+def per_person(answer: Callable) -> bool | None:
     """Task 5. answer(users, stars): the mean of the stars of each user, by pandas, users in alphabetical order."""
 
     def by(users, stars, how):
@@ -170,7 +170,7 @@ PAIRS = [
     "`x @ y` is the dot product. Which numbers is it divided by?",
     "By the two lengths: the length of x is the root of `x @ x`.",
 )
-def cosine(answer: Callable) -> bool:
+def cosine(answer: Callable) -> bool | None:
     """Task 6. answer(x, y): the cosine of the angle between two vectors."""
 
     def right(x, y):
@@ -191,7 +191,7 @@ POINTS = [(2.0, 3.0, 1.0), (0.5, -1.0, 2.0), (1.0, 2.0, 2.0)]
     "The derivative of a square is twice what was squared, times the derivative of what stands inside.",
     "Inside stands w x − y, and its derivative by w is x.",
 )
-def slope(answer: Callable) -> bool:
+def slope(answer: Callable) -> bool | None:
     """Task 7. answer(w, x, y): the derivative by w of the squared error (w x − y)²."""
     mistakes = [
         Mistake(lambda w, x, y: 2 * (w * x - y), "The chain rule's last factor is missing: times x."),
@@ -209,7 +209,7 @@ CHANCES = [(0.5, 0.5), (0.25, 0.9), (1.0, 0.3)]
     "The event happens with chance p and costs −ln q; else it costs −ln(1 − q). What is the mean cost?",
     "Weigh the two costs with their chances, p and 1 − p, and add them up. `np.log` is the natural logarithm.",
 )
-def surprise(answer: Callable) -> bool:
+def surprise(answer: Callable) -> bool | None:
     """Task 8. answer(p, q): the mean of −ln(chance given to what happened); p is the true chance, q the stated one."""
 
     def right(p, q):

@@ -20,7 +20,7 @@ HISTORIES = [
     "In each list look at neighbours: `zip(history, history[1:])`.",
     "Each pair adds 1 to its cell. Two lists never meet: the end of one is no neighbour of the next.",
 )
-def transitions(answer: Callable) -> bool:
+def transitions(answer: Callable) -> bool | None:
     """Exercise 1. answer(histories, n): the table of how often item j came right after item i, (n, n)."""
 
     def right(histories, n, ahead=1):
@@ -74,7 +74,7 @@ CELLS = [_cell(seed) for seed in range(3)]
     "Compute the gates r and z first: both read x and h, and go through the logistic function.",
     "In the candidate, r weighs (h U_n + c_n), bias included. Then h' = (1 − z) n + z h.",
 )
-def gru(answer: Callable) -> bool:
+def gru(answer: Callable) -> bool | None:
     """Exercise 2. answer(x, h, p): one step of a GRU, (factors,); p has the names of the saved parameters."""
 
     def gates(x, h, p):
@@ -133,7 +133,7 @@ PADDED = [_padded(seed) for seed in range(3)]
     "The last real step of a person with length T has the number T − 1.",
     "Index with two arrays: `np.arange(len(states))` for the people, `lengths - 1` for the steps.",
 )
-def last_states(answer: Callable) -> bool:
+def last_states(answer: Callable) -> bool | None:
     """Exercise 3. answer(states, lengths): the state after each person's last real step, (people, factors).
 
     states : (people, width, factors), filled up on the right;  lengths : (people,)

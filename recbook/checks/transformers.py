@@ -26,7 +26,7 @@ def _softmax(logits: np.ndarray, axis: int = 1) -> np.ndarray:
     "First all products of queries and keys, a table; then a softmax of each row.",
     "Divide the table by the root of the keys' length before the softmax, and multiply the shares with V.",
 )
-def attention(answer: Callable) -> bool:
+def attention(answer: Callable) -> bool | None:
     """Exercise 1. answer(Q, K, V): every position's mean of the values, weighed by softmax(Q Kᵀ / √d)."""
 
     def logits(Q, K):
@@ -55,7 +55,7 @@ def attention(answer: Callable) -> bool:
     "Set them to −∞ before the softmax: `np.tri(len(Q))` is 1 where looking is allowed. Then each "
     "row still sums to 1.",
 )
-def causal_weights(answer: Callable) -> bool:
+def causal_weights(answer: Callable) -> bool | None:
     """Exercise 2. answer(Q, K): the shares where each position looks at itself and at what was before, (n, n)."""
 
     def right(Q, K):
@@ -94,7 +94,7 @@ SIZES = [(1682, 50, 64, 2), (30522, 512, 768, 12), (100, 10, 8, 1)]
     "A block has 4 d², two layers of d² + d, and two normalisations of 2 d; one normalisation "
     "stands at the end.",
 )
-def size(answer: Callable) -> bool:
+def size(answer: Callable) -> bool | None:
     """Exercise 3. answer(items, places, d, blocks): how many numbers a SASRec learns whose `inner` is d."""
 
     def right(items, places, d, blocks):
