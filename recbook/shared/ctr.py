@@ -109,6 +109,7 @@ class ClickModel(GradientModel):
 
     task = "click"
     supports = frozenset({"context", "warm_items", "histories"})
+    _reads_histories = False  # a history is one field of many: whoever has none is told apart by the others
 
     @property
     def _spec(self) -> tuple[str, ...]:
@@ -116,18 +117,18 @@ class ClickModel(GradientModel):
         return tuple(name for name in self.fields if name != HISTORY)
 
     @property
-    def _reads_histories(self) -> bool:
+    def _reads_behaviours(self) -> bool:
         return HISTORY in self.fields
 
     @property
     def _keeps_ratings(self) -> bool:
         """What a person liked is what the model reads."""
-        return self._reads_histories
+        return self._reads_behaviours
 
     @property
     def _reads_order(self) -> bool:
         """The last `max_length` likes are read."""
-        return self._reads_histories
+        return self._reads_behaviours
 
     def _check_hyper_parameters(self) -> None:
         super()._check_hyper_parameters()
@@ -157,7 +158,7 @@ class ClickModel(GradientModel):
 
     def _cells(self, length: int) -> int:
         """How many numbers the widest array has for one pair."""
-        width = self._fields.width + (length if self._reads_histories else 0)
+        width = self._fields.width + (length if self._reads_behaviours else 0)
         return max(width * self.factors, *self.layers, 1)
 
     # ---------------------------------------------------------------- training
@@ -166,7 +167,7 @@ class ClickModel(GradientModel):
         self._fields: Fields = Fields.fit(self._spec, data)
 
     def _fit(self, train: Coded, validation: Coded | None, progress: bool) -> None:
-        self._behaviours = Behaviours(train) if self._reads_histories else None
+        self._behaviours = Behaviours(train) if self._reads_behaviours else None
         try:
             super()._fit(train, validation, progress)
         finally:
@@ -199,14 +200,14 @@ class ClickModel(GradientModel):
     def _examples(self, train: Coded, rng: np.random.Generator) -> Batch:
         if "_same_every_epoch" not in self.__dict__:
             rows = {**self._rows(train), "target": train.rated.astype(np.float32)}
-            if self._reads_histories:
+            if self._reads_behaviours:
                 rows["row"] = np.arange(len(train.users))
             self._same_every_epoch = rows
         return self._same_every_epoch
 
     def _batches(self, train: Coded, examples: Batch, rng: np.random.Generator) -> Iterator[Batch]:
         """Histories are looked up batch by batch: all at once they would be n · max_length codes."""
-        if not self._reads_histories:
+        if not self._reads_behaviours:
             yield from super()._batches(train, examples, rng)
             return
         past, most = self._liked(), self._size_of_batches(len(train.users))
@@ -225,7 +226,7 @@ class ClickModel(GradientModel):
     # ---------------------------------------------------------------- scores
 
     def _code_histories(self, histories, unknown: str = "raise"):
-        if not self._reads_histories:
+        if not self._reads_behaviours:
             raise NotSupportedError(
                 f"this {type(self).__name__} reads no histories: its `fields` are {tuple(self.fields)!r}; "
                 "add 'history' to them and fit again"
@@ -260,7 +261,7 @@ class ClickModel(GradientModel):
     def _by_blocks(self, users, items, people: Behaviours | None, context) -> np.ndarray:
         """Chances of pairs, each with all that the person liked; who is unknown (code -1) has liked nothing."""
         past = None
-        if self._reads_histories:
+        if self._reads_behaviours:
             past = self._liked() if people is None else people
         length = 0 if past is None else self._length(past)
         parts = [np.zeros(0, np.float32)]
@@ -283,16 +284,16 @@ class ClickModel(GradientModel):
     # ---------------------------------------------------------------- files
 
     def _feature_names(self) -> set[str]:
-        return Fields.array_names(self._spec) | ({"time_order"} if self._reads_histories else set())
+        return Fields.array_names(self._spec) | ({"time_order"} if self._reads_behaviours else set())
 
     def _get_features(self) -> dict[str, np.ndarray]:
-        order = {"time_order": self._liked().order} if self._reads_histories else {}
+        order = {"time_order": self._liked().order} if self._reads_behaviours else {}
         return self._fields.to_arrays() | order
 
     def _set_features(self, features: dict[str, np.ndarray]) -> None:
         order = features.pop("time_order", None)
         self._fields, self._behaviours = restored(self, self._spec, features), None
-        if not self._reads_histories:
+        if not self._reads_behaviours:
             return
         assert order is not None  # it is one of `_feature_names`
         users = self._train.users
@@ -361,7 +362,7 @@ class DeepFM(ClickModel):
         """Of the fields alone, whose columns and features stand before those of crosses in a wide part."""
         field_of = self._fields.column_fields
         self._places = self.max_length
-        if self._reads_histories:
+        if self._reads_behaviours:
             field_of = np.concatenate([np.zeros(self._places, int), field_of + 1])
         return pooling(field_of[field_of < len(self.fields)])
 
@@ -372,7 +373,7 @@ class DeepFM(ClickModel):
     def _parameter_shapes(self, n_users: int, n_items: int) -> Shapes:
         n, deep = 0, 0
         if "_fields" in self.__dict__:
-            own = n_items if self._reads_histories else 0
+            own = n_items if self._reads_behaviours else 0
             n = own + self._fields.n_features
             deep = own + int(np.isin(self._fields.field_names, self.fields).sum())
         shapes: Shapes = {"constant": (), "weights": (n,), "factors": (deep, self.factors)}
@@ -486,7 +487,7 @@ class DIN(ClickModel):
     # needs few vectors of it. The code n_items is nothing.
 
     @property
-    def _reads_histories(self) -> bool:
+    def _reads_behaviours(self) -> bool:
         """Whether `fields` names "history" or not."""
         return True
 
