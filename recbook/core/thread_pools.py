@@ -24,7 +24,7 @@ COUNTS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 #
 #                                   many small sums      ImplicitALS, 3 epochs
 #                                    idle     busy         idle     busy
-#   libgomp, default                  .05      .35          .7       14
+#   libgomp, default                  .07      .35          .7       14
 #   OMP_WAIT_POLICY=PASSIVE           .23      .36          .6       .9
 #   GOMP_SPINCOUNT=100                .21      .44          .7       1.0
 #   GOMP_SPINCOUNT=1000               .07      .36          .6       1.0

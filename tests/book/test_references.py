@@ -112,7 +112,7 @@ class Prose(HTMLParser):
 @pytest.mark.parametrize("page", CHAPTERS)
 def test_a_chapter_links_each_term_once_and_first(page: str) -> None:
     found = linked(page)
-    assert len(found) > 8
+    assert len(found) > (4 if chapters.read_chapter(page).guide else 8)
     assert len(found) == len(set(found))
     known = tuple(term for term in glossary() if term.is_meant_in(page.rpartition("/")[2]))
     prose = Prose(article(page))
@@ -376,4 +376,6 @@ def test_the_sources_have_a_jump_for_each_document() -> None:
 def test_a_solution_is_called_a_solution() -> None:
     for page in CHAPTERS:
         assert "Show code cell" not in article(page), page
-        assert article(page).count("Show the solution") >= 3, page
+        assert article(page).count("Show the solution") >= (0 if chapters.read_chapter(page).guide else 3), (
+            page
+        )

@@ -100,7 +100,10 @@ class Described(SphinxDirective):
             if imports and code:
                 content.insert(0, self.imports(thing))
             elif imports:
-                content.insert(0, nodes.paragraph("", "", import_line(thing.name), classes=["rb-import"]))
+                line = nodes.paragraph("", "", import_line(thing.name), classes=["rb-import"])
+                for other in thing.names[1:]:
+                    line += [nodes.Text(" or "), import_line(other)]
+                content.insert(0, line)
 
     def name_all(self, thing: Thing, desc: addnodes.desc) -> None:
         """Makes an entry and its methods known under every name that they have."""
