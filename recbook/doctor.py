@@ -26,9 +26,8 @@ CHAPTERS = ("matplotlib", "jupyterlab")
 BACKENDS = ("tensorflow", "jax", "torch")
 QUOTAS = ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us")  # of both versions of Linux' control groups
 LEAST_MEMORY = 4 * 2**30  # what a chapter takes with both frameworks, and the rest of the desktop beside it
-TOO_SLOW = (
-    10  # times as long with all threads as with one; on an idle machine with two cores it is about twice
-)
+# Times as long with all threads as with one; on an idle machine with two cores it is about twice.
+TOO_SLOW = 10
 PATIENCE = 300  # seconds for one framework to start: the first import after an installation is slow
 MARKS = {"ok": "ok   ", "note": "note ", "fault": "FAULT"}
 

@@ -36,9 +36,8 @@ class Question:
     def __init__(self, model: Recommender, histories=None, unknown: str = "raise"):
         """unknown : of items of `histories` that the model does not know: "raise" or "ignore"; another is "raise" """
         self.model, self.items = model, model._item_index
-        self.without_history: np.ndarray | None = (
-            None  # (people,) who have met nothing; None where nobody is such
-        )
+        # (people,) who have met nothing; None where nobody is such
+        self.without_history: np.ndarray | None = None
         if histories is None:  # whoever is known from train has met something there
             self.people, self.histories = model._user_index, None
             return
